@@ -1,0 +1,151 @@
+"""Finds a model's decoder blocks: THE definition of a layer index.
+
+``layer = k`` means the output of decoder block ``k``, counted from 0. In transformers that is
+``hidden_states[k + 1]`` for every block but the last, whose entry there is after the final norm;
+here the residual stream is always read from a hook on the block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from palrs_hub.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import PretrainedConfig
+
+# Where the general rule misses: model_type -> path of the list of blocks.
+EXCEPTIONS: Final[dict[str, str]] = {}
+
+_LIST_NAMES: Final = ("layers", "h", "blocks", "block", "layer")
+
+
+@dataclass(frozen=True)
+class DecoderBlocks:
+    """The decoder blocks of one model.
+
+    Attributes:
+        path: Where the list of blocks is in the model, for instance ``model.layers``.
+        modules: The blocks; ``modules[k]`` is layer ``k``.
+        hidden_size: Width of the residual stream.
+    """
+
+    path: str
+    modules: tuple[torch.nn.Module, ...]
+    hidden_size: int
+
+    def __len__(self) -> int:
+        return len(self.modules)
+
+
+def find_blocks(model: torch.nn.Module) -> DecoderBlocks:
+    """Find the decoder blocks of a transformers model.
+
+    Args:
+        model: A model of transformers, with its language-model head or without.
+
+    Returns:
+        The blocks of its text decoder, never those of a vision or audio tower.
+
+    Raises:
+        ModelError: The blocks cannot be told for certain.
+    """
+    config = text_config(model)
+    number, width = config.num_hidden_layers, config.hidden_size
+    decoder = _decoder(model)
+    blocks = _from_table(model, config.model_type) or _by_name(decoder, number)
+    blocks = blocks or _by_search(decoder, number) or _by_search(model, number)
+    if blocks is None:
+        raise ModelError(
+            f"Cannot tell the decoder blocks of {type(model).__name__}: no list of {number} "
+            "modules was found in it. Add its path to EXCEPTIONS in palrs_hub/blocks.py."
+        )
+    path = next(name for name, module in model.named_modules() if module is blocks)
+    return DecoderBlocks(path, tuple(blocks), width)
+
+
+def text_config(model: torch.nn.Module) -> PretrainedConfig:
+    """The configuration of a model's text decoder.
+
+    Raises:
+        ModelError: It is not a transformers model with blocks.
+    """
+    config = getattr(model, "config", None)
+    if config is None or not hasattr(config, "get_text_config"):
+        raise ModelError(
+            f"Expected a model of transformers; {type(model).__name__} has no transformers config."
+        )
+    text = config.get_text_config(decoder=True)
+    for name in ("num_hidden_layers", "hidden_size"):
+        if not isinstance(getattr(text, name, None), int):
+            raise ModelError(f"The config of {type(model).__name__} does not tell {name}.")
+    return text  # type: ignore[no-any-return]
+
+
+def residual_of(output: object, hidden_size: int, layer: int) -> torch.Tensor:
+    """The residual stream in what a block returned, shape ``[batch, tokens, hidden_size]``.
+
+    Raises:
+        ModelError: The block returns something else, so that it cannot be steered safely.
+    """
+    tensor = output[0] if isinstance(output, tuple) and output else output
+    if (
+        isinstance(tensor, torch.Tensor)
+        and tensor.dim() == 3
+        and tensor.shape[-1] == hidden_size
+        and tensor.is_floating_point()
+    ):
+        return tensor
+    found = tuple(tensor.shape) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+    raise ModelError(
+        f"Block {layer} should return the residual stream as [batch, tokens, {hidden_size}]; it "
+        f"returns {found}. Steering this architecture is not supported."
+    )
+
+
+def with_residual(output: object, residual: torch.Tensor) -> object:
+    """What a block returned, with its residual stream replaced."""
+    return (residual, *output[1:]) if isinstance(output, tuple) else residual
+
+
+def _decoder(model: torch.nn.Module) -> torch.nn.Module:
+    getter = getattr(model, "get_decoder", None)
+    decoder = getter() if callable(getter) else None
+    return decoder if isinstance(decoder, torch.nn.Module) else model
+
+
+def _from_table(model: torch.nn.Module, model_type: str) -> torch.nn.ModuleList | None:
+    path = EXCEPTIONS.get(model_type)
+    found = model.get_submodule(path) if path else None
+    return found if isinstance(found, torch.nn.ModuleList) else None
+
+
+def _by_name(decoder: torch.nn.Module, number: int) -> torch.nn.ModuleList | None:
+    for name in _LIST_NAMES:
+        found = getattr(decoder, name, None)
+        if isinstance(found, torch.nn.ModuleList) and len(found) == number:
+            return found
+    return None
+
+
+def _by_search(root: torch.nn.Module, number: int) -> torch.nn.ModuleList | None:
+    """The shallowest list of the right length, unless several are equally shallow."""
+    by_depth: dict[int, list[torch.nn.ModuleList]] = {}
+    for depth, module in _lists(root):
+        if len(module) == number:
+            by_depth.setdefault(depth, []).append(module)
+    if not by_depth:
+        return None
+    shallowest = by_depth[min(by_depth)]
+    return shallowest[0] if len(shallowest) == 1 else None
+
+
+def _lists(root: torch.nn.Module) -> Iterator[tuple[int, torch.nn.ModuleList]]:
+    for name, module in root.named_modules():
+        if isinstance(module, torch.nn.ModuleList):
+            yield name.count("."), module

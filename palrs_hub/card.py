@@ -1,0 +1,109 @@
+"""The model card: what a manifest says, for people and for the Hub's index."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import jinja2
+import yaml
+
+if TYPE_CHECKING:
+    from palrs_hub.manifest import Evaluation, LayerDiagnostics, Manifest
+
+CARD_FILE: Final = "README.md"
+LIBRARY_NAME: Final = "palrs-hub"
+PLACEHOLDER_REPO: Final = "org/name"
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_UNITS: Final = {
+    "raw": "the raw difference of means",
+    "unit_norm": "a vector of norm 1",
+    "mean_chosen_norm": "a vector as long as the mean chosen activation",
+}
+
+
+def render_card(manifest: Manifest, *, repo_id: str | None = None) -> str:
+    """The text of ``README.md``: YAML front matter for the Hub, Markdown for people.
+
+    Every text that comes from the manifest is escaped.
+
+    Args:
+        manifest: The manifest.
+        repo_id: The repository that the snippets shall load from.
+    """
+    front = yaml.safe_dump(front_matter(manifest), sort_keys=False, allow_unicode=True)
+    body = _environment().get_template("card.md.jinja")
+    return f"---\n{front}---\n\n" + body.render(
+        manifest=manifest,
+        repo_id=repo_id or PLACEHOLDER_REPO,
+        chosen=chosen_diagnostics(manifest),
+        units=_UNITS,
+    )
+
+
+def front_matter(manifest: Manifest) -> dict[str, Any]:
+    """What the Hub indexes: library, base model, tags, licence and the evaluations."""
+    front: dict[str, Any] = {"library_name": LIBRARY_NAME, "license": manifest.license}
+    if manifest.base_model.repo_id:
+        front["base_model"] = manifest.base_model.repo_id
+        front["base_model_relation"] = "adapter"
+    front["pipeline_tag"] = "text-generation"
+    front["tags"] = [
+        "steering-vector",
+        "activation-steering",
+        LIBRARY_NAME,
+        f"method:{manifest.method.name}",
+        f"task:{manifest.task.name}",
+    ]
+    if manifest.evaluations:
+        results = [_result(evaluation) for evaluation in manifest.evaluations]
+        front["model-index"] = [{"name": manifest.name, "results": results}]
+    return front
+
+
+def chosen_diagnostics(manifest: Manifest) -> LayerDiagnostics | None:
+    """The diagnostics of the candidate that became the vector, where there is one."""
+    position, layer = manifest.method.switches.get("position"), manifest.interventions[0].layer
+    return next(
+        (row for row in manifest.diagnostics if (row.position, row.layer) == (position, layer)),
+        None,
+    )
+
+
+def plain(text: object) -> str:
+    """Text that Markdown and HTML show as it is."""
+    escaped = _MARKDOWN.sub(r"\\\1", str(text))
+    return "".join(_HTML.get(character, character) for character in escaped)
+
+
+def _result(evaluation: Evaluation) -> dict[str, Any]:
+    values = {"steered": evaluation.value, **evaluation.baselines}
+    return {
+        "task": {"type": "text-generation", "name": "Text generation"},
+        "dataset": {
+            "name": evaluation.task,
+            "type": re.sub(r"[^a-z0-9]+", "-", evaluation.task.lower()).strip("-"),
+            "split": evaluation.split,
+        },
+        "metrics": [
+            {"type": evaluation.metric, "name": f"{evaluation.metric} ({name})", "value": value}
+            for name, value in values.items()
+        ],
+    }
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("palrs_hub"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # it is Markdown: the filter `plain` escapes
+    )
+    environment.filters["plain"] = plain
+    return environment

@@ -1,0 +1,6 @@
+"""The Hub: push and pull. Nothing else in palrs-hub imports huggingface_hub."""
+
+from palrs_hub.hub.names import split_revision
+from palrs_hub.hub.transfer import Pulled, PushResult, fetch_config, pull, push
+
+__all__ = ["Pulled", "PushResult", "fetch_config", "pull", "push", "split_revision"]

@@ -1,0 +1,253 @@
+"""SteeringVector: a manifest and its float32 arrays, in memory and as a folder on disk.
+
+Nothing here needs torch: a vector can be read, checked and sent on a machine without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from palrs_hub.card import CARD_FILE, render_card
+from palrs_hub.errors import ManifestError, PackageError, TensorsError
+from palrs_hub.manifest import (
+    MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
+    TENSORS_FILE,
+    Manifest,
+    TensorsFile,
+    read_manifest,
+)
+from palrs_hub.tensors import MAX_FILE_BYTES, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from palrs_hub.hub import PushResult
+    from palrs_hub.steer import Steering
+
+Array = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+PACKAGE_FILES = (CARD_FILE, MANIFEST_FILE, TENSORS_FILE)
+
+
+@dataclass(frozen=True, eq=False)
+class SteeringVector:
+    """A steering vector: what it says of itself, and the numbers.
+
+    Attributes:
+        manifest: The checked content of ``steering_config.json``.
+        arrays: One finite float32 array of shape ``[hidden_size]`` for each intervention, by name;
+            read-only.
+        source: ``org/name@commit`` when it came from the Hub, the folder when it came from disk.
+    """
+
+    manifest: Manifest
+    arrays: Mapping[str, Array]
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        check_arrays(self.manifest, self.arrays)
+        for array in self.arrays.values():
+            array.flags.writeable = False
+        object.__setattr__(self, "arrays", MappingProxyType(dict(self.arrays)))
+
+    def __repr__(self) -> str:
+        base = self.manifest.base_model
+        layers = ", ".join(str(i.layer) for i in self.manifest.interventions)
+        return (
+            f"SteeringVector({self.manifest.name!r} for "
+            f"{base.repo_id or base.architecture}, layer {layers})"
+        )
+
+    @classmethod
+    def build(cls, manifest: Manifest, arrays: Mapping[str, Array]) -> SteeringVector:
+        """Join a manifest and arrays, recording the hash of the arrays in the manifest."""
+        arrays = {name: np.array(array, dtype=np.float32) for name, array in arrays.items()}
+        sha256 = hashlib.sha256(write_tensors(arrays)).hexdigest()
+        return cls(manifest.model_copy(update={"tensors": TensorsFile(sha256=sha256)}), arrays)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], *, source: str | None = None) -> SteeringVector:
+        """Read a package from a folder, trusting nothing in it.
+
+        Raises:
+            ManifestError: The manifest is missing or not valid.
+            TensorsError: The tensors' file is missing, is not the one that the manifest names by
+                its sha256, or holds anything but the finite float32 vectors of the manifest.
+        """
+        path = Path(folder)
+        manifest = read_manifest(
+            _read_bytes(path / MANIFEST_FILE, MAX_MANIFEST_BYTES, ManifestError)
+        )
+        data = _read_bytes(path / TENSORS_FILE, MAX_FILE_BYTES, TensorsError)
+        found = hashlib.sha256(data).hexdigest()
+        if found != manifest.tensors.sha256:
+            raise TensorsError(
+                f"{TENSORS_FILE} should have sha256 {manifest.tensors.sha256}, as its manifest "
+                f"says; found {found}. The file was truncated or altered: pull the vector again."
+            )
+        return cls(manifest, read_tensors(data), source=source or str(path))
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the package (card, manifest, tensors) to a folder, each file whole or not at all.
+
+        A ``README.md`` that is already there is kept: a card may have been edited by hand.
+
+        Returns:
+            The folder.
+
+        Raises:
+            PackageError: The folder cannot be written.
+        """
+        path = Path(folder)
+        files = {TENSORS_FILE: write_tensors(self.arrays)}
+        if not (path / CARD_FILE).exists():
+            files[CARD_FILE] = render_card(self.manifest).encode()
+        files[MANIFEST_FILE] = self.manifest.to_json().encode()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            for name, data in files.items():
+                _write_whole(path / name, data)
+        except OSError as error:
+            raise PackageError(f"Cannot write the vector to {path}: {error}") from error
+        return path
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        id_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+    ) -> SteeringVector:
+        """Load a vector from a folder, or from the Hub by ``org/name`` or ``org/name@revision``.
+
+        Manifest and tensors always come from one commit, which ``source`` names.
+
+        Args:
+            id_or_path: A folder that exists, else a repository.
+            revision: Branch, tag or commit; the default branch if not given.
+            token: As huggingface_hub takes it.
+            cache_dir: The Hub cache to use instead of the default one.
+            local_files_only: Use the cache alone, ask no server.
+
+        Raises:
+            HubError: The repository cannot be had; subclasses tell why.
+            PackageError: What came is not a vector that can be trusted.
+        """
+        if os.path.isdir(id_or_path):
+            return cls.load(id_or_path)
+        from palrs_hub import hub
+
+        pulled = hub.pull(
+            os.fspath(id_or_path),
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        return cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+    ) -> PushResult:
+        """Send the package to the Hub in one commit; see ``palrs_hub.hub.push``."""
+        from palrs_hub import hub
+
+        return hub.push(
+            self,
+            repo_id,
+            private=private,
+            revision=revision,
+            create_pr=create_pr,
+            commit_message=commit_message,
+            token=token,
+        )
+
+    def attach(
+        self,
+        model: PreTrainedModel | torch.nn.Module,
+        coefficient: float | Sequence[float] | None = None,
+        *,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        strict: bool = False,
+    ) -> Steering:
+        """Check this vector against a loaded model and steer it; see ``palrs_hub.steer.attach``."""
+        from palrs_hub import steer
+
+        return steer.attach(self, model, coefficient, tokenizer=tokenizer, strict=strict)
+
+
+def check_arrays(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+    """Check that the arrays are exactly those that the manifest names, and usable.
+
+    Raises:
+        TensorsError: A tensor is missing or superfluous, has another shape or dtype, is not
+            finite, or is zero (it would steer nothing).
+    """
+    wanted = {intervention.tensor for intervention in manifest.interventions}
+    if wanted != set(arrays):
+        raise TensorsError(
+            f"The manifest names the tensors {sorted(wanted)}; the file holds {sorted(arrays)}."
+        )
+    shape = (manifest.base_model.hidden_size,)
+    for name, array in arrays.items():
+        if array.dtype != np.float32 or array.shape != shape:
+            raise TensorsError(
+                f"Tensor {name!r} should be float32 of shape {shape}; "
+                f"found {array.dtype} of shape {array.shape}."
+            )
+        if not np.isfinite(array).all():
+            raise TensorsError(f"Tensor {name!r} holds NaN or infinite values.")
+        if not np.linalg.norm(array.astype(np.float64)) > 0:
+            raise TensorsError(f"Tensor {name!r} is zero: it would steer nothing.")
+
+
+def _read_bytes(path: Path, limit: int, error: type[PackageError]) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as cause:
+        raise error(
+            f"{path.parent} holds no {path.name}: it is not a palrs-hub vector. "
+            f"A package has {', '.join(PACKAGE_FILES)}."
+        ) from cause
+    except OSError as cause:
+        raise error(f"Cannot read {path}: {cause}") from cause
+    if len(data) > limit:
+        raise error(f"{path} has more than {limit:,} bytes; no package is so large.")
+    return data
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
