@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from palrs_hub.errors import ModelError, UsageError
+from palrs_hub.hub.names import split_model_name
 from palrs_hub.loading import load_model, load_tokenizer
 from palrs_hub.steer import attach
 from palrs_hub.vector import SteeringVector
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from transformers import PreTrainedModel
@@ -68,15 +69,7 @@ class AutoSteeredModelForCausalLM:
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        recorded = vector.manifest.base_model
-        name = base_model or recorded.repo_id
-        if name is None:
-            raise ModelError(
-                f"{vector.manifest.name!r} was made from a model in a folder and names none on "
-                "the Hub. Give one: from_pretrained(..., base_model='org/model')."
-            )
-        # A recorded commit belongs to the recorded repository alone.
-        pinned = recorded.revision if base_model in (None, recorded.repo_id) else None
+        name, pinned = base_of(vector, base_model)
         options: dict[str, Any] = {
             "revision": base_revision or pinned,
             "token": base_token,
@@ -87,3 +80,30 @@ class AutoSteeredModelForCausalLM:
         tokenizer = load_tokenizer(name, **options)
         attach(vector, model, coefficient, tokenizer=tokenizer, strict=strict)
         return model
+
+
+def base_of(
+    vector: SteeringVector, base_model: str | os.PathLike[str] | None = None
+) -> tuple[str, str | None]:
+    """Which model to load for a vector, and at which revision.
+
+    Args:
+        vector: The vector, whose manifest records a base model and its commit.
+        base_model: A folder, ``org/name`` or ``org/name@revision`` to load instead.
+
+    Returns:
+        The name, and a revision; the recorded commit belongs to the recorded repository alone.
+
+    Raises:
+        ModelError: The manifest names no model and none was given.
+    """
+    recorded = vector.manifest.base_model
+    if base_model is None:
+        if recorded.repo_id is None:
+            raise ModelError(
+                f"{vector.manifest.name!r} was made from a model in a folder and names none on "
+                "the Hub. Give one: base_model='org/model', or `--model` on the command line."
+            )
+        return recorded.repo_id, recorded.revision
+    name, revision = split_model_name(os.fspath(base_model))
+    return name, revision or (recorded.revision if name == recorded.repo_id else None)

@@ -87,6 +87,11 @@ def text_config(model: torch.nn.Module) -> PretrainedConfig:
     return text  # type: ignore[no-any-return]
 
 
+def architecture_of(model: torch.nn.Module) -> str:
+    """The model's class, seen through torch.compile's wrapper."""
+    return type(getattr(model, "_orig_mod", model)).__name__
+
+
 def residual_of(output: object, hidden_size: int, layer: int) -> torch.Tensor:
     """The residual stream in what a block returned, shape ``[batch, tokens, hidden_size]``.
 

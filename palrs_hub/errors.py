@@ -31,6 +31,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from palrs_hub.compatibility import Finding
+
 
 class PalrsHubError(Exception):
     """Base of all errors that palrs-hub raises on purpose."""
@@ -84,13 +86,12 @@ class IncompatibleError(PalrsHubError):
     """The compatibility checks refused a vector for a model.
 
     Attributes:
-        findings: Every finding of every check, not only those that refused; values of
-            ``palrs_hub.compatibility.Finding``.
+        findings: Every finding of every check, not only those that refused.
     """
 
     exit_code = 4
 
-    def __init__(self, message: str, findings: Sequence[object] = ()) -> None:
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
 

@@ -139,7 +139,7 @@ class Extraction:
                     operation="add",
                     tensor=tensor,
                     coefficient=float(coefficient),
-                    coefficient_range=_evaluated_range(selection, layer),
+                    coefficient_range=_usable_range(selection, position, layer),
                     unit=self.switches.scale,
                     tokens="all",
                     condition=None,
@@ -281,11 +281,21 @@ def software_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **versions}
 
 
-def _evaluated_range(selection: Selection | None, layer: int) -> tuple[float, float] | None:
+def _usable_range(
+    selection: Selection | None, position: str, layer: int
+) -> tuple[float, float] | None:
+    """From 0 to the farthest coefficients at which validation found the vector to help."""
     if selection is None:
         return None
-    tried = [cell.coefficient for cell in selection.cells if cell.layer == layer]
-    return (min(0.0, *tried), max(0.0, *tried)) if tried else None
+    before = selection.unsteered
+    helpful = [
+        cell.coefficient
+        for cell in selection.cells
+        if (cell.position, cell.layer) == (position, layer)
+        and cell.margin > before.margin
+        and cell.chosen_log_probability >= before.chosen_log_probability
+    ]
+    return (min(0.0, *helpful), max(0.0, *helpful)) if helpful else None
 
 
 def _fingerprinted_at(base: BaseModelFacts, layer: int) -> BaseModelFacts:

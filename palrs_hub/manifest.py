@@ -8,7 +8,7 @@ decoder block ``k``, counted from 0 (``hidden_states[k + 1]`` in transformers).
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -49,6 +49,7 @@ Layer = Annotated[int, Field(ge=0, le=10_000)]
 Switch = str | bool | int | Finite | None
 
 Unit = Literal["raw", "unit_norm", "mean_chosen_norm"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 class _Strict(BaseModel):
@@ -125,7 +126,8 @@ class Intervention(_Strict):
         operation: ``add``: residual += coefficient * tensor.
         tensor: Name of the tensor in the tensors' file.
         coefficient: The coefficient to use unless the caller gives one.
-        coefficient_range: Lowest and highest coefficient that was evaluated; None if not known.
+        coefficient_range: Lowest and highest coefficient that validation found to help; None if
+            nothing was validated.
         unit: What a coefficient of 1 adds: the raw difference of means, a vector of norm 1, or
             one of the mean chosen activation's norm (PaLRS, eq. 4).
         tokens: Tokens that are steered: all of the prompt and of the generation.

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palrs_hub.blocks import find_blocks, text_config
+from palrs_hub.blocks import architecture_of, find_blocks, text_config
 from palrs_hub.compatibility import ModelFacts
 from palrs_hub.errors import ExtractionError
 from palrs_hub.manifest import BaseModelFacts
@@ -99,11 +99,6 @@ def base_model_facts(
         quantization=facts.quantization,
         fingerprint=measure_fingerprint(model, tokens, layers),
     )
-
-
-def architecture_of(model: torch.nn.Module) -> str:
-    """The model's class, seen through torch.compile's wrapper."""
-    return type(getattr(model, "_orig_mod", model)).__name__
 
 
 def dtype_of(model: torch.nn.Module) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from palrs_hub.activations import inference, run_padded
-from palrs_hub.blocks import find_blocks, residual_of, with_residual
+from palrs_hub.blocks import architecture_of, find_blocks, residual_of, with_residual
 from palrs_hub.errors import ModelError
 from palrs_hub.fingerprint import PROBE_TEXT, PROBE_TOKENS, Matrix, summarise
 
@@ -51,12 +51,22 @@ def measure_fingerprint(
         ModelError: A block did not run exactly once, does not return the residual stream, or the
             model does not go on with what a hook on it returns.
     """
+    _refuse_compiled(model)
     blocks = find_blocks(model)
     probe = _Probe(blocks, tuple(sorted(set(layers))))
     with inference(model), probe.watching(), contextlib.suppress(_Stop):
         run_padded(model, [[*token_ids, token_ids[-1]]])
     probe.check(model)
     return summarise(token_ids, probe.residuals)
+
+
+def _refuse_compiled(model: torch.nn.Module) -> None:
+    # A compiled graph goes on without hooks that are added later, and says nothing.
+    if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
+        raise ModelError(
+            f"This {architecture_of(model)} was compiled: hooks that are added now would be "
+            "ignored in silence. Attach to the model before torch.compile; coefficients stay live."
+        )
 
 
 class _Probe:
@@ -107,8 +117,7 @@ class _Probe:
             if calls == 0:
                 raise ModelError(
                     f"Block {layer} of {name} did not run its hooks in a forward pass: steering "
-                    "would do nothing. If the model was compiled, attach before torch.compile, or "
-                    "call torch._dynamo.reset() first."
+                    "would do nothing."
                 )
             if calls > 1:
                 raise ModelError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from tqdm.auto import tqdm
 
-from palrs_hub.errors import ExtractionError
+from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evaluate import accuracy
 from palrs_hub.manifest import Cell, Selection
 from palrs_hub.scores import encode_pairs, response_log_probabilities
@@ -58,6 +58,8 @@ def select(
     validation: Sequence[PreferencePair],
     *,
     problems: Problems | None = None,
+    position: str | None = None,
+    layer: int | None = None,
     coefficients: Sequence[float] | None = None,
     finalists: int = 6,
     progress: bool = False,
@@ -74,6 +76,8 @@ def select(
         extraction: The candidates.
         validation: Pairs that were not extracted from.
         problems: A validation split of problems to generate answers to.
+        position: Choose among candidates of this read position alone.
+        layer: Choose among candidates of this layer alone.
         coefficients: Coefficients to try, in the extraction's unit; by default a range of
             fractions and multiples of the mean chosen activation's norm.
         finalists: How many cells are run on the problems.
@@ -84,7 +88,7 @@ def select(
     """
     if not validation:
         raise ExtractionError("Selection needs validation pairs; hold some out.")
-    places = _places(extraction)
+    places = _places(extraction, position, layer)
     grid = [
         (position, layer, coefficient)
         for position, layer in places
@@ -112,10 +116,24 @@ def select(
     return Selected(best.position, best.layer, best.coefficient, selection)
 
 
-def _places(extraction: Extraction) -> list[tuple[str, int]]:
-    if extraction.switches.choice == "alignment":
+def _places(
+    extraction: Extraction, position: str | None, layer: int | None
+) -> list[tuple[str, int]]:
+    if position is None and layer is None and extraction.switches.choice == "alignment":
         return [extraction.most_aligned()]
-    return [(row.position, row.layer) for row in extraction.diagnostics if row.difference_norm > 0]
+    places = [
+        (row.position, row.layer)
+        for row in extraction.diagnostics
+        if row.difference_norm > 0
+        and position in (None, row.position)
+        and layer in (None, row.layer)
+    ]
+    if not places:
+        raise UsageError(
+            f"No candidate at position {position or 'any'}, layer {layer}. Positions: "
+            f"{', '.join(extraction.positions)}; layers: 0 to {extraction.layers[-1]}."
+        )
+    return places
 
 
 def _default_coefficients(extraction: Extraction, position: str, layer: int) -> list[float]:

@@ -269,7 +269,7 @@ def _range_findings(manifest: Manifest, coefficients: Sequence[float]) -> Iterat
             yield Finding(
                 "coefficient_range",
                 "warning",
-                f"a coefficient from {low:g} to {high:g}, the range that was evaluated",
+                f"a coefficient from {low:g} to {high:g}, where validation found it to help",
                 f"{value:g}",
-                "Nobody has measured what the model does there.",
+                "Beyond that the model may break: measure it.",
             )

@@ -99,10 +99,12 @@ class SteeringVector:
             )
         return cls(manifest, read_tensors(data), source=source or str(path))
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+    def save_pretrained(self, folder: str | os.PathLike[str], *, card: str | None = None) -> Path:
         """Write the package (card, manifest, tensors) to a folder, each file whole or not at all.
 
-        A ``README.md`` that is already there is kept: a card may have been edited by hand.
+        Args:
+            folder: Where to write; made if need be.
+            card: Text of the card; by default one is made from the manifest.
 
         Returns:
             The folder.
@@ -111,10 +113,11 @@ class SteeringVector:
             PackageError: The folder cannot be written.
         """
         path = Path(folder)
-        files = {TENSORS_FILE: write_tensors(self.arrays)}
-        if not (path / CARD_FILE).exists():
-            files[CARD_FILE] = render_card(self.manifest).encode()
-        files[MANIFEST_FILE] = self.manifest.to_json().encode()
+        files = {
+            TENSORS_FILE: write_tensors(self.arrays),
+            CARD_FILE: (card or render_card(self.manifest)).encode(),
+            MANIFEST_FILE: self.manifest.to_json().encode(),
+        }
         try:
             path.mkdir(parents=True, exist_ok=True)
             for name, data in files.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from palrs_hub.errors import UsageError
@@ -24,3 +25,12 @@ def split_revision(repo_id: str, revision: str | None = None) -> tuple[str, str 
     if inline and revision and inline != revision:
         raise UsageError(f"Two revisions were given: {inline!r} and {revision!r}.")
     return name, inline or revision
+
+
+def split_model_name(name: str) -> tuple[str, str | None]:
+    """Split a model's name into a folder and None, or a repository and its revision.
+
+    Raises:
+        UsageError: It is neither a folder that exists nor a repository's name.
+    """
+    return (name, None) if os.path.isdir(name) else split_revision(name)

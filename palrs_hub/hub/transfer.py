@@ -63,6 +63,18 @@ class Pulled:
     commit: str
     folder: Path
 
+    def card(self) -> str | None:
+        """Text of the card, None where there is none.
+
+        Raises:
+            PackageError: It is not text.
+        """
+        path = self.folder / CARD_FILE
+        try:
+            return path.read_text(encoding="utf-8") if path.is_file() else None
+        except UnicodeDecodeError as error:
+            raise PackageError(f"{CARD_FILE} of {self.repo_id} is not text: {error}") from error
+
 
 @dataclass(frozen=True)
 class _Place:

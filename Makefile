@@ -1,0 +1,46 @@
+# Each target sets up what it needs in .venv; a second run is quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.palrs-hub-is-set-up
+THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format docs bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Install palrs-hub and its tools into .venv, at the pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(STAMP) ## Do the main job on the model that comes along: extract, prove, push, pull, attach
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/palrs-hub demo $(if $(JSON),--json $(JSON))
+
+test: $(STAMP) ## Run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(THREADS) $(ARGS)
+
+check: $(STAMP) ## Check formatting, lint, types, import layers and generated docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/generate.py --check
+
+format: $(STAMP) ## Format, sort imports, fix what can be fixed, regenerate the docs
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+	$(BIN)/python docs/generate.py
+
+bench: $(STAMP) ## Run the benchmarks: side by side in one run, one JSON line each
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,270 @@
+"""``palrs-hub extract``: pairs and a model give a vector in a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from palrs_hub.cli.options import (
+    device_option,
+    dtype_option,
+    json_option,
+    local_option,
+    placed,
+    token_option,
+)
+from palrs_hub.inputs import INPUT_FORMATS, POSITIONS
+from palrs_hub.manifest import MANIFEST_FILE, UNITS
+from palrs_hub.methods import CHOICES, METHODS
+
+if TYPE_CHECKING:
+    from palrs_hub.extraction import Extraction
+    from palrs_hub.manifest import Selection
+    from palrs_hub.vector import SteeringVector
+
+_PRESET = "the method's own"
+
+
+@click.command("extract")
+@click.option("--model", required=True, help="Model: a folder, org/name or org/name@revision.")
+@click.option("--pairs", required=True, help="Pairs: JSONL, JSON, Parquet or a data set's id.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("steering-vector"),
+    show_default=True,
+    help="Folder to write.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a vector that is there already.")
+@click.option("--method", type=click.Choice(list(METHODS)), default="palrs", show_default=True)
+@click.option("--input-format", type=click.Choice(INPUT_FORMATS), show_default=_PRESET)
+@click.option(
+    "--positions", type=click.Choice(POSITIONS), show_default=_PRESET, help="Tokens to read."
+)
+@click.option(
+    "--choice",
+    type=click.Choice(CHOICES),
+    show_default=_PRESET,
+    help="How position and layer are chosen.",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(UNITS),
+    show_default=_PRESET,
+    help="Norm of the vector: the unit of the coefficient.",
+)
+@click.option(
+    "--drop-last-layers",
+    type=click.FloatRange(0, 0.9),
+    show_default=_PRESET,
+    help="Share of the last layers that alignment does not choose from.",
+)
+@click.option("--layer", type=click.IntRange(min=0), help="Steer this block, choose no other.")
+@click.option("--position", help="Read position by name, choose no other.")
+@click.option("--coefficient", type=float, help="Use this coefficient, choose no other.")
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 0.9),
+    default=0.2,
+    show_default=True,
+    help="Share of the pairs that is held out to choose with.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that split.")
+@click.option("--split", default="train", show_default=True, help="Split of a data set.")
+@click.option("--pairs-revision", help="Branch, tag or commit of a data set.")
+@click.option("--limit", type=click.IntRange(min=2), help="Use only the first so many pairs.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Texts in a batch.")
+@click.option("--name", help="A short name for the vector.")
+@click.option("--task", help="What it does, in a word or two.")
+@click.option("--description", default="", help="What it does, in a sentence.")
+@click.option("--license", "license_id", default="apache-2.0", show_default=True)
+@click.option("--base-model", help="Name on the Hub of a model that is read from a folder.")
+@click.option("--base-revision", help="Its commit.")
+@dtype_option
+@device_option
+@token_option
+@local_option
+@json_option
+def command(**options: Any) -> None:  # noqa: ANN401 - click hands over what is declared above
+    """Extract a steering vector from preference pairs (prompt, chosen, rejected).
+
+    Part of the pairs is held out: position, layer and coefficient are those with the highest
+    preference margin on them, and the whole grid is kept in the manifest.
+    """
+    request = _Request(**options)
+    request.refuse_to_overwrite()
+    vector = _run(request)
+    vector.save_pretrained(request.output)
+    _show(vector, request)
+
+
+@dataclass(frozen=True)
+class _Request:
+    model: str
+    pairs: str
+    output: Path
+    overwrite: bool
+    method: str
+    input_format: Any
+    positions: Any
+    choice: Any
+    scale: Any
+    drop_last_layers: float | None
+    layer: int | None
+    position: str | None
+    coefficient: float | None
+    validation: float
+    seed: int
+    split: str
+    pairs_revision: str | None
+    limit: int | None
+    batch_size: int | None
+    name: str | None
+    task: str | None
+    description: str
+    license_id: str
+    base_model: str | None
+    base_revision: str | None
+    dtype: str
+    device: str
+    token: str | None
+    local_files_only: bool
+    as_json: bool
+
+    def refuse_to_overwrite(self) -> None:
+        if (self.output / MANIFEST_FILE).exists() and not self.overwrite:
+            raise click.UsageError(
+                f"{self.output} holds a vector already. Give another --output, or --overwrite."
+            )
+
+
+def _run(request: _Request) -> SteeringVector:
+    from palrs_hub.cli import output
+    from palrs_hub.extraction import extract
+    from palrs_hub.hub.names import split_model_name
+    from palrs_hub.loading import load_model, load_tokenizer
+    from palrs_hub.pairs import read_pairs, split_pairs
+
+    pairs = read_pairs(
+        request.pairs,
+        split=request.split,
+        revision=request.pairs_revision,
+        token=request.token,
+        limit=request.limit,
+    )
+    training, held_out = split_pairs(pairs, validation=request.validation, seed=request.seed)
+    name, revision = split_model_name(request.model)
+    where: dict[str, Any] = {
+        "revision": revision,
+        "token": request.token,
+        "local_files_only": request.local_files_only,
+    }
+    tokenizer = load_tokenizer(name, **where)
+    model = placed(load_model(name, dtype=request.dtype, **where), request.device)
+    extraction = extract(
+        model,
+        tokenizer,
+        training,
+        request.method,
+        input_format=request.input_format,
+        positions=request.positions,
+        choice=request.choice,
+        scale=request.scale,
+        drop_last_layers=request.drop_last_layers,
+        base_model=request.base_model,
+        base_revision=request.base_revision,
+        batch_size=request.batch_size,
+        progress=output.wants_progress(),
+    )
+    position, layer, coefficient, selection = _choose(
+        request, model, tokenizer, extraction, held_out
+    )
+    return extraction.vector(
+        position=position,
+        layer=layer,
+        coefficient=coefficient,
+        name=request.name or request.output.name,
+        task=request.task or Path(request.pairs).name.split(".")[0],
+        description=request.description,
+        license=request.license_id,
+        selection=selection,
+    )
+
+
+def _choose(
+    request: _Request,
+    model: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    extraction: Extraction,
+    held_out: Any,  # noqa: ANN401
+) -> tuple[str, int, float, Selection | None]:
+    from palrs_hub.cli import output
+    from palrs_hub.selection import select
+
+    if not held_out:
+        position, layer = extraction.most_aligned()
+        return (
+            request.position or position,
+            layer if request.layer is None else request.layer,
+            1.0 if request.coefficient is None else request.coefficient,
+            None,
+        )
+    chosen = select(
+        model,
+        tokenizer,
+        extraction,
+        held_out,
+        position=request.position,
+        layer=request.layer,
+        coefficients=None if request.coefficient is None else [request.coefficient],
+        progress=output.wants_progress(),
+    )
+    return chosen.position, chosen.layer, chosen.coefficient, chosen.selection
+
+
+def _show(vector: SteeringVector, request: _Request) -> None:
+    from palrs_hub.card import chosen_diagnostics
+    from palrs_hub.cli import output
+
+    manifest = vector.manifest
+    intervention = manifest.interventions[0]
+    row = chosen_diagnostics(manifest)
+    if request.as_json:
+        output.show_json(
+            {
+                "output": str(request.output),
+                "layer": intervention.layer,
+                "coefficient": intervention.coefficient,
+                "unit": intervention.unit,
+                "method": manifest.method.model_dump(),
+                "diagnostics": row.model_dump() if row else None,
+                "selection": manifest.selection.model_dump() if manifest.selection else None,
+                "sha256": manifest.tensors.sha256,
+            }
+        )
+        return
+    facts: dict[str, object] = {
+        "layer": f"{intervention.layer} (output of this block, from 0)",
+        "position": manifest.method.switches["position"],
+        "coefficient": f"{intervention.coefficient:g} ({intervention.unit})",
+        "method": manifest.method.name,
+        "pairs": manifest.data.pairs,
+    }
+    if row:
+        facts["cosine of pairs"] = f"{row.cosine_mean:.2f} ± {row.cosine_std:.2f}"
+        facts["separation"] = f"{row.separation:.2f} standard deviations"
+    facts.update(_margins(manifest.selection, intervention.layer, intervention.coefficient))
+    output.show_pairs(f"Vector written to {request.output}", facts)
+
+
+def _margins(selection: Selection | None, layer: int, coefficient: float) -> dict[str, object]:
+    if selection is None:
+        return {"validation": "none: coefficient and layer are not evaluated"}
+    cell = next(c for c in selection.cells if (c.layer, c.coefficient) == (layer, coefficient))
+    return {
+        "validation margin": f"{selection.unsteered.margin:.3f} unsteered, {cell.margin:.3f} "
+        f"steered, on {selection.pairs} pairs ({cell.worse:.0%} of them made worse)",
+    }

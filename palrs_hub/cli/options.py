@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
+)
+token_option = click.option(
+    "--token", envvar="HF_TOKEN", help="Access token; by default the one that is logged in."
+)
+revision_option = click.option("--revision", help="Branch, tag or commit of the vector.")
+local_option = click.option(
+    "--local-files-only", is_flag=True, help="Use the cache alone, ask no server."
+)
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="For instance cuda."
+)
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="Floating-point type to load the model in.",
+)
+
+
+def placed(model: Any, device: str) -> Any:  # noqa: ANN401 - transformers' own types
+    """Move a model to a device, with our own error when there is none such."""
+    from palrs_hub.errors import UsageError
+
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"Cannot use device {device!r}: {error}") from error

@@ -1,0 +1,44 @@
+"""``palrs-hub pull``: a vector comes from the Hub, pinned to a commit and verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from palrs_hub.cli.options import json_option, local_option, revision_option, token_option
+
+
+@click.command("pull")
+@click.argument("vector_id", metavar="ID[@REV]")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to copy the package to.")
+@revision_option
+@token_option
+@local_option
+@json_option
+def command(
+    vector_id: str,
+    output: Path | None,
+    revision: str | None,
+    token: str | None,
+    local_files_only: bool,
+    as_json: bool,
+) -> None:
+    """Fetch the vector ID (org/name or org/name@revision) and verify it."""
+    from palrs_hub.cli import output as screen
+    from palrs_hub.hub import pull
+    from palrs_hub.vector import SteeringVector
+
+    pulled = pull(vector_id, revision=revision, token=token, local_files_only=local_files_only)
+    vector = SteeringVector.load(pulled.folder)
+    folder = vector.save_pretrained(output, card=pulled.card()) if output else pulled.folder
+    facts = {
+        "repo_id": pulled.repo_id,
+        "commit": pulled.commit,
+        "folder": str(folder),
+        "sha256": vector.manifest.tensors.sha256,
+    }
+    if as_json:
+        screen.show_json(facts)
+    else:
+        screen.show_pairs(f"Pulled {vector.manifest.name}", facts)

@@ -1,0 +1,26 @@
+"""Models that the demonstration's vector must be refused on."""
+
+from __future__ import annotations
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, PreTrainedModel
+
+from palrs_hub.demo import model_folder
+
+
+def build() -> dict[str, PreTrainedModel]:
+    """The same architecture with other weights, and another architecture of the same width."""
+    config = AutoConfig.from_pretrained(model_folder())
+    other = GPT2Config(
+        vocab_size=config.vocab_size,
+        n_embd=config.hidden_size,
+        n_layer=config.num_hidden_layers,
+        n_head=config.num_attention_heads,
+        n_positions=config.max_position_embeddings,
+    )
+    config._name_or_path = ""
+    torch.manual_seed(1)
+    return {
+        "the same architecture with other weights": AutoModelForCausalLM.from_config(config).eval(),
+        "a GPT-2 of the same width and depth": AutoModelForCausalLM.from_config(other).eval(),
+    }
