@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from palrs_hub.manifest import Fingerprint
 
 
-class _Stop(Exception):
-    """Every probed layer was read and seen downstream: not an error, the end of the pass."""
-
-
 def probe_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """The probe text in a tokenizer's ids, special tokens included."""
     return tuple(tokenizer(PROBE_TEXT)["input_ids"][:PROBE_TOKENS])
@@ -54,7 +50,7 @@ def measure_fingerprint(
     _refuse_compiled(model)
     blocks = find_blocks(model)
     probe = _Probe(blocks, tuple(sorted(set(layers))))
-    with inference(model), probe.watching(), contextlib.suppress(_Stop):
+    with inference(model), probe.watching():
         run_padded(model, [[*token_ids, token_ids[-1]]])
     probe.check(model)
     return summarise(token_ids, probe.residuals)
@@ -108,8 +104,6 @@ class _Probe:
         if seen.shape == pushed.shape and torch.equal(seen[:, -1].to(pushed), pushed[:, -1]):
             self.arrived.add(layer)
             self.waiting = None
-            if layer == self.layers[-1]:
-                raise _Stop
 
     def check(self, model: torch.nn.Module) -> None:
         name = type(model).__name__

@@ -1,0 +1,143 @@
+"""Routes that list: repositories, and the files of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from palrs_hub.local_hub import access, commits, descriptions, limits, paging, refs, trees
+from palrs_hub.local_hub.refusals import bad_request, entry_not_found
+from palrs_hub.local_hub.repositories import Query, search
+from palrs_hub.local_hub.responses import json_answer, page_answer
+from palrs_hub.local_hub.routes_repos import listing_fields
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from starlette.responses import Response
+
+    from palrs_hub.local_hub.calls import Call
+    from palrs_hub.local_hub.records import Commit, Entry, Repository
+
+# To ignore a filter would be to answer with repositories that were not asked for.
+_UNSERVED_FILTERS = ("apps", "inference", "inference_provider", "num_parameters", "tags", "library")
+_SHORT_FIELDS = (
+    *("_id", "id", "modelId", "author", "createdAt", "downloads", "library_name", "likes"),
+    *("pipeline_tag", "private", "tags", "trendingScore"),
+)
+_FULL_ONLY = ("lastModified", "gated", "disabled", "sha", "siblings")
+
+
+def list_repositories(call: Call) -> Response:
+    """Lists the repositories of a type that match all filters."""
+    query = _query(call)
+    start = paging.start(call)
+    limit = paging.number(call, "limit", limits.LISTING_PAGE)
+    size = min(limit, limits.LISTING_PAGE_LARGEST)
+    with call.store.reading() as connection:
+        found = search(connection, query, call.caller, start=start, count=size + 1)
+        items = [_listed(call, connection, repository) for repository in found[:size]]
+    more = len(found) > size > 0
+    path = f"/api/{call.kind}s"
+    return page_answer(
+        items, next_page=paging.next_page(call, path, start + size) if more else None
+    )
+
+
+def _query(call: Call) -> Query:
+    for name in _UNSERVED_FILTERS:
+        if name in call.query:
+            raise bad_request(f"This embedded Hub cannot filter by {name!r}.")
+    tags = [tag for text in call.query.getlist("filter") for tag in text.split(",") if tag]
+    if "pipeline_tag" in call.query:
+        tags.append(call.query["pipeline_tag"])
+    gated = call.query.get("gated")
+    return Query(
+        kind=call.kind,
+        author=call.query.get("author"),
+        tags=tuple(tags),
+        words=tuple(word for text in call.query.getlist("search") for word in text.split()),
+        gated=None if gated is None else call.flag("gated"),
+        sort=call.query.get("sort", "trendingScore"),
+    )
+
+
+def _listed(
+    call: Call, connection: sqlite3.Connection, repository: Repository
+) -> dict[str, object]:
+    fields = descriptions.repository_fields(repository)
+    wanted = call.query.getlist("expand") + call.query.getlist("expand[]")
+    full = call.flag("full")
+    if full or {"sha", "siblings"} & set(wanted):
+        fields |= listing_fields(connection, repository)
+    if wanted:
+        return descriptions.only(fields, wanted)
+    shown = [*_SHORT_FIELDS, *(_FULL_ONLY if full else ())]
+    if call.flag("cardData") or (full and call.kind != "model"):
+        shown.append("cardData")
+    return {name: fields[name] for name in shown if fields.get(name) is not None}
+
+
+def tree(call: Call) -> Response:
+    """Lists a folder of a revision, or all that is below it."""
+    folder = call.parameters.get("path", "").strip("/")
+    expand = call.flag("expand")
+    size = limits.TREE_PAGE_EXPANDED if expand else limits.TREE_PAGE
+    start = paging.start(call)
+    with call.store.reading() as connection:
+        repository = access.visible(connection, *call.target)
+        commit = refs.resolve(connection, repository, call.revision)
+        files = trees.read_tree(connection, commit.tree)
+        if folder and folder not in trees.folders(files):
+            raise entry_not_found(folder, call.revision)
+        found = trees.children(files, folder, recursive=call.flag("recursive"))
+        page = found[start : start + size]
+        items = _items(connection, repository, commit, page, expand=expand)
+    more = len(found) > start + size
+    # The path of the request still has its escapes: a revision may have a slash in it.
+    return page_answer(
+        items, next_page=paging.next_page(call, call.path, start + size) if more else None
+    )
+
+
+def paths_info(call: Call) -> Response:
+    """Describes some files and folders; those that are not there are left out."""
+    paths, expand = _paths_asked(call)
+    with call.store.reading() as connection:
+        repository = access.visible(connection, *call.target)
+        commit = refs.resolve(connection, repository, call.revision)
+        files = trees.read_tree(connection, commit.tree)
+        folders = trees.folders(files)
+        page: list[Entry | tuple[str, str]] = []
+        for path in dict.fromkeys(path.strip("/") for path in paths):
+            if path in files:
+                page.append(files[path])
+            elif path in folders:
+                page.append((path, folders[path]))
+        return json_answer(_items(connection, repository, commit, page, expand=expand))
+
+
+def _paths_asked(call: Call) -> tuple[list[str], bool]:
+    if call.headers.get("content-type", "").startswith("application/json"):
+        fields = call.json()
+        paths = fields.get("paths")
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            raise bad_request('"paths" must be a list of strings.')
+        return paths, fields.get("expand") is True
+    form = call.form()
+    return form.get("paths", []), form.get("expand", [""])[0].lower() in ("1", "true")
+
+
+def _items(
+    connection: sqlite3.Connection,
+    repository: Repository,
+    commit: Commit,
+    page: list[Entry | tuple[str, str]],
+    *,
+    expand: bool,
+) -> list[dict[str, object]]:
+    paths = [item[0] if isinstance(item, tuple) else item.path for item in page]
+    changes = commits.last_changes(connection, repository, commit, paths) if expand else {}
+    return [
+        descriptions.tree_item(item, changes.get(path))
+        for item, path in zip(page, paths, strict=True)
+    ]
