@@ -1,0 +1,101 @@
+"""``palrs-hub extract``: pairs and a model on the Hub give a package in a folder."""
+
+import json
+
+import pytest
+
+from palrs_hub.demo import pairs_file
+from palrs_hub.vector import SteeringVector
+
+
+def test_the_package_says_where_it_comes_from(extracted, base):
+    manifest = SteeringVector.load(extracted).manifest
+    assert f"{manifest.base_model.repo_id}@{manifest.base_model.revision}" == base
+    assert manifest.data.name == "pairs.jsonl"
+    assert manifest.data.pairs == 80
+    assert manifest.method.switches["positions"] == "response_mean"
+    assert manifest.task.name == "careful arithmetic"
+
+
+def test_the_whole_grid_is_kept(extracted):
+    manifest = SteeringVector.load(extracted).manifest
+    selection = manifest.selection
+    (intervention,) = manifest.interventions
+    chosen = [
+        cell
+        for cell in selection.cells
+        if (cell.layer, cell.coefficient) == (intervention.layer, intervention.coefficient)
+    ]
+    assert {cell.layer for cell in selection.cells} == set(range(manifest.base_model.num_blocks))
+    assert selection.pairs == 20
+    assert chosen[0].margin > selection.unsteered.margin
+    assert intervention.coefficient_range[0] == 0
+    assert intervention.coefficient_range[1] >= intervention.coefficient
+
+
+def test_json_gives_the_same_facts(run, base, tmp_path):
+    found = run(
+        *("extract", "--model", base, "--pairs", pairs_file(), "--positions", "response_mean"),
+        *("--choice", "validation", "--layer", 2, "--coefficient", 0.5),
+        *("--output", tmp_path / "v", "--json"),
+    )
+    assert (found.code, found.json["layer"], found.json["coefficient"]) == (0, 2, 0.5)
+    assert SteeringVector.load(tmp_path / "v").manifest.tensors.sha256 == found.json["sha256"]
+
+
+def test_without_validation_it_says_so(run, base, tmp_path):
+    found = run(
+        *("extract", "--model", base, "--pairs", pairs_file(), "--validation", 0),
+        *("--output", tmp_path / "v"),
+    )
+    assert found.code == 0
+    assert "not evaluated" in found.out
+    assert SteeringVector.load(tmp_path / "v").manifest.selection is None
+
+
+def test_a_vector_is_not_overwritten_unasked(run, base, extracted):
+    words = ("extract", "--model", base, "--pairs", pairs_file(), "--output", extracted)
+    before = (extracted / "steering_config.json").read_bytes()
+    found = run(*words)
+    assert found.code == 2
+    assert "--overwrite" in found.err
+    assert (extracted / "steering_config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("not json", "not JSON"),
+        ('{"prompt": "1+1=", "chosen": "2"}', "'rejected' is missing"),
+        ('{"prompt": "1+1=", "chosen": "2", "rejected": "2"}', "nothing to prefer"),
+    ],
+)
+def test_a_bad_line_is_named(run, base, tmp_path, line, reason):
+    good = json.dumps({"prompt": "1+1=", "chosen": "2", "rejected": "3"})
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(f"{good}\n{line}\n")
+    found = run("extract", "--model", base, "--pairs", file, "--output", tmp_path / "v")
+    assert found.code == 3
+    assert "line 2" in found.err
+    assert reason in found.err
+    assert not (tmp_path / "v").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("--model", "lab/nowhere"), 4, "Cannot load"),
+        (("--model", "not a name"), 2, "org/name"),
+        (("--pairs", "nowhere.jsonl"), 3, "no file"),
+        (("--layer", "99"), 2, "layers: 0 to"),
+        (("--input-format", "raw"), 2, "need a chat template"),
+        (("--device", "cuda:77"), 2, "Cannot use device"),
+    ],
+)
+def test_bad_input_ends_in_a_message(run, base, tmp_path, words, code, text):
+    given = {"--model": base, "--pairs": str(pairs_file()), "--output": str(tmp_path / "v")}
+    given |= dict([words])
+    found = run("extract", *(word for pair in given.items() for word in pair))
+    assert found.code == code, found.err
+    assert text in found.err.replace("\n", " ")
+    assert not (tmp_path / "v").exists()
