@@ -287,13 +287,10 @@ def _usable_range(
     """From 0 to the farthest coefficients at which validation found the vector to help."""
     if selection is None:
         return None
-    before = selection.unsteered
     helpful = [
         cell.coefficient
         for cell in selection.cells
-        if (cell.position, cell.layer) == (position, layer)
-        and cell.margin > before.margin
-        and cell.chosen_log_probability >= before.chosen_log_probability
+        if (cell.position, cell.layer) == (position, layer) and cell.helps(selection.unsteered)
     ]
     return (min(0.0, *helpful), max(0.0, *helpful)) if helpful else None
 

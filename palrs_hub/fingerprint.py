@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from palrs_hub.errors import ModelError
 from palrs_hub.manifest import Fingerprint
 
 if TYPE_CHECKING:
@@ -40,9 +41,18 @@ def projection(hidden_size: int) -> Matrix:
 
 
 def summarise(token_ids: Sequence[int], residuals: Mapping[int, Matrix]) -> Fingerprint:
-    """Summarise residual streams, ``{layer: [tokens, hidden]}``, measured on the given tokens."""
+    """Summarise residual streams, ``{layer: [tokens, hidden]}``, measured on the given tokens.
+
+    Raises:
+        ModelError: A residual stream is not finite.
+    """
     norms, projections = [], []
-    for residual in residuals.values():
+    for layer, residual in residuals.items():
+        if not np.isfinite(residual).all():
+            raise ModelError(
+                f"The output of layer {layer} holds NaN or infinite values: load the model in "
+                "another dtype (bfloat16 or float32)."
+            )
         length = np.linalg.norm(residual, axis=-1)
         unit = residual / np.maximum(length, np.finfo(np.float64).tiny)[:, None]
         norms.append(tuple(_rounded(value) for value in length))
@@ -75,10 +85,13 @@ def distance(expected: Fingerprint, found: Fingerprint) -> float:
             return math.inf
         n, m = np.array(expected.norms[index]), np.array(found.norms[places[layer]])
         tiny = np.finfo(np.float64).tiny
-        directions = np.linalg.norm(p - q) / max(float(np.linalg.norm(p)), tiny)
-        lengths = np.mean(np.abs(n - m) / np.maximum(np.maximum(n, m), tiny))
+        with np.errstate(all="ignore"):  # a manifest may state numbers that overflow
+            directions = np.linalg.norm(p - q) / max(float(np.linalg.norm(p)), tiny)
+            lengths = np.mean(np.abs(n - m) / np.maximum(np.maximum(n, m), tiny))
+        if not (math.isfinite(directions) and math.isfinite(lengths)):
+            return math.inf
         worst = max(worst, float(directions), float(lengths))
-    return worst if math.isfinite(worst) else math.inf
+    return worst
 
 
 def _rounded(value: float) -> float:

@@ -27,6 +27,8 @@ MANIFEST_FILE: Final = "steering_config.json"
 TENSORS_FILE: Final = "steering_vectors.safetensors"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_INTERVENTIONS = 512
+MAX_SIDE_EFFECT = 0.1
+"""Nats per token on neutral text; the bound of PaLRS's parent method (Arditi et al. 2024)."""
 
 
 def _printable(text: str) -> str:
@@ -39,7 +41,8 @@ Line = Annotated[
     str, Field(min_length=1, max_length=256, pattern=r"^[^\n]*$"), AfterValidator(_printable)
 ]
 Prose = Annotated[str, Field(max_length=10_000), AfterValidator(_printable)]
-RepoId = Annotated[str, Field(max_length=96, pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
+_NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
+RepoId = Annotated[str, Field(max_length=96, pattern=rf"^{_NAME}(/{_NAME})?$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 TensorName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,63}$")]
@@ -210,6 +213,8 @@ class Cell(_Strict):
         preferred: Share of pairs whose margin is positive.
         worse: Share of pairs whose margin fell below the unsteered model's.
         chosen_log_probability: Mean log-probability per token of the chosen responses.
+        side_effect: Mean divergence of the next-token predictions on neutral texts from the
+            unsteered model's, in nats per token; None if there were no such texts.
         accuracy: Share of validation problems solved by greedy generation; None if not run.
     """
 
@@ -220,7 +225,16 @@ class Cell(_Strict):
     preferred: Finite
     worse: Finite
     chosen_log_probability: Finite
+    side_effect: Finite | None = None
     accuracy: Finite | None = None
+
+    def helps(self, unsteered: Cell) -> bool:
+        """Whether it raises the margin, keeps the chosen responses likely and harms nothing."""
+        return (
+            self.margin > unsteered.margin
+            and self.chosen_log_probability >= unsteered.chosen_log_probability
+            and (self.side_effect is None or self.side_effect <= MAX_SIDE_EFFECT)
+        )
 
 
 class Selection(_Strict):
@@ -325,7 +339,7 @@ def read_manifest(text: str | bytes) -> Manifest:
         )
     try:
         return Manifest.model_validate_json(json.dumps(data))
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise ManifestError(f"{MANIFEST_FILE} is not valid: {_explain(error)}") from error
 
 
@@ -350,11 +364,17 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _explain(error: ValueError) -> str:
+def _explain(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     lines = [
-        f"{'.'.join(str(part) for part in fault['loc']) or 'manifest'}: {fault['msg']}"
+        f"{_place(fault['loc'])}: {fault['msg']}"
         for fault in error.errors(include_input=False, include_url=False)[:10]
     ]
     return "; ".join(lines)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    # Unknown keys are a stranger's text too: they must not speak to the terminal.
+    path = ".".join(str(part) for part in location) or "manifest"
+    return f"{path if path.isprintable() else ascii(path):.100}"

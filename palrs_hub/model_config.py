@@ -46,20 +46,24 @@ def facts_from_folder(
     tokenizer_config = _read_optional(folder / "tokenizer_config.json") or {}
     tokenizer = _read_optional(folder / "tokenizer.json")
     quantization = config.get("quantization_config")
+    quantization = quantization if isinstance(quantization, dict) else {}
+    architectures = config.get("architectures")
     return ModelFacts(
         name=name,
-        model_type=text.get("model_type") or config.get("model_type"),
-        architecture=next(iter(config.get("architectures") or []), None),
+        model_type=_text(text.get("model_type")) or _text(config.get("model_type")),
+        architecture=_text(architectures[0])
+        if architectures and isinstance(architectures, list)
+        else None,
         hidden_size=_first(text, _HIDDEN_SIZE) or _first(config, _HIDDEN_SIZE),
         num_blocks=_first(text, _NUM_BLOCKS) or _first(config, _NUM_BLOCKS),
-        vocab_size=text.get("vocab_size") or config.get("vocab_size"),
+        vocab_size=_first(text, ("vocab_size",)) or _first(config, ("vocab_size",)),
         repo_id=repo_id,
         revision=revision,
         tokenizer_known=tokenizer is not None,
-        tokenizer_sha256=_file_vocabulary_sha256(tokenizer) if tokenizer else None,
+        tokenizer_sha256=_file_vocabulary_sha256(folder, tokenizer) if tokenizer else None,
         chat_template_sha256=chat_template_sha256(_file_template(folder, tokenizer_config)),
         dtype=_dtype(config) or _dtype(text),
-        quantization=quantization.get("quant_method") if isinstance(quantization, dict) else None,
+        quantization=_text(quantization.get("quant_method")),
     )
 
 
@@ -76,35 +80,41 @@ def chat_template_sha256(template: object) -> str | None:
     return hashlib.sha256(template.encode()).hexdigest() if isinstance(template, str) else None
 
 
-def _file_vocabulary_sha256(tokenizer: Mapping[str, Any]) -> str | None:
+def _file_vocabulary_sha256(folder: Path, tokenizer: Mapping[str, Any]) -> str | None:
     model = tokenizer.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    if isinstance(vocabulary, list):  # Unigram: [piece, score], the place is the id
-        vocabulary = {entry[0]: index for index, entry in enumerate(vocabulary)}
-    if not isinstance(vocabulary, dict):
+    if vocabulary is None:
         return None
-    added = tokenizer.get("added_tokens") or []
-    extra = {entry["content"]: entry["id"] for entry in added if isinstance(entry, dict)}
-    return vocabulary_sha256({**vocabulary, **extra})
+    try:
+        if isinstance(vocabulary, list):  # Unigram: [piece, score], the place is the id
+            vocabulary = {entry[0]: index for index, entry in enumerate(vocabulary)}
+        added = tokenizer.get("added_tokens") or []
+        return vocabulary_sha256({**vocabulary, **{e["content"]: e["id"] for e in added}})
+    except (TypeError, KeyError, IndexError) as error:
+        raise ModelError(f"{folder / 'tokenizer.json'} holds no usable vocabulary.") from error
 
 
 def _file_template(folder: Path, tokenizer_config: Mapping[str, Any]) -> object:
     path = folder / "chat_template.jinja"
     if path.is_file():
-        return path.read_text(encoding="utf-8")
+        return _read_text(path)
     template = tokenizer_config.get("chat_template")
     if isinstance(template, list):  # several templates, by name
-        return {entry.get("name"): entry.get("template") for entry in template}
+        named = [entry for entry in template if isinstance(entry, dict)]
+        return next((t.get("template") for t in named if t.get("name") == "default"), None)
     return template
 
 
 def _dtype(config: Mapping[str, Any]) -> str | None:
-    dtype = config.get("dtype") or config.get("torch_dtype")
-    return dtype if isinstance(dtype, str) else None
+    return _text(config.get("dtype")) or _text(config.get("torch_dtype"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _first(config: Mapping[str, Any], names: Iterable[str]) -> int | None:
-    return next((config[name] for name in names if isinstance(config.get(name), int)), None)
+    return next((config[name] for name in names if type(config.get(name)) is int), None)
 
 
 def _read_optional(path: Path) -> dict[str, Any] | None:
@@ -113,11 +123,18 @@ def _read_optional(path: Path) -> dict[str, Any] | None:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path} is too large to be a configuration file.")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"Cannot read {path}: {error}") from error
     if not isinstance(data, dict):
         raise ModelError(f"{path} should hold one JSON object.")
     return data
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{path} is too large to be a configuration file.")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"Cannot read {path}: {error}") from error

@@ -36,7 +36,7 @@ def response_log_probabilities(
         The sums over the response's tokens, in nats, and the numbers of tokens; ``[samples]``.
     """
     sums = np.zeros(len(samples))
-    counts = np.array([float(stop - start) for ((start, stop),) in (s.spans for s in samples)])
+    counts = np.array([float(stop - start) for start, stop in map(_predictable, samples)])
     order = sorted(range(len(samples)), key=lambda index: len(samples[index].token_ids))
     with inference(model):
         for first in range(0, len(order), batch_size):
@@ -77,10 +77,44 @@ def perplexity(
     return math.exp(-sums.sum() / counts.sum())
 
 
+def response_predictions(
+    model: torch.nn.Module, samples: Sequence[Sample], *, batch_size: int = 32
+) -> torch.Tensor:
+    """Next-token log-probabilities at every response token, float32 ``[tokens, vocabulary]``.
+
+    All of them are held in memory: a few hundred tokens are meant, not a corpus.
+
+    Args:
+        model: A causal language model.
+        samples: Texts whose only span is the response.
+        batch_size: Texts in a batch.
+    """
+    rows = []
+    with inference(model):
+        for first in range(0, len(samples), batch_size):
+            batch = samples[first : first + batch_size]
+            logits = run_padded(model, [sample.token_ids for sample in batch]).logits  # type: ignore[attr-defined]
+            rows += [_predictions(sample, row) for sample, row in zip(batch, logits, strict=True)]
+    return torch.cat(rows)
+
+
+def mean_divergence(before: torch.Tensor, after: torch.Tensor) -> float:
+    """Mean Kullback-Leibler divergence of two sets of predictions, in nats per token."""
+    return float((before.exp() * (before - after)).sum(dim=-1).mean())
+
+
 def _span_log_probability(sample: Sample, logits: torch.Tensor) -> float:
-    start, stop = sample.spans[0]
-    # The first token of a text has nothing before it that could predict it.
-    start = max(start, 1)
+    start, stop = _predictable(sample)
     target = torch.tensor(sample.token_ids[start:stop], device=logits.device)
-    log_probabilities = logits[start - 1 : stop - 1].to(torch.float32).log_softmax(dim=-1)
-    return float(log_probabilities.gather(1, target[:, None]).sum())
+    return float(_predictions(sample, logits).gather(1, target[:, None]).sum())
+
+
+def _predictions(sample: Sample, logits: torch.Tensor) -> torch.Tensor:
+    start, stop = _predictable(sample)
+    return logits[start - 1 : stop - 1].to(torch.float32).log_softmax(dim=-1)
+
+
+def _predictable(sample: Sample) -> tuple[int, int]:
+    """The response's tokens, but for the first of a text: nothing stands before it."""
+    start, stop = sample.spans[0]
+    return max(start, 1), stop

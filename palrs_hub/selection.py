@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evaluate import accuracy
-from palrs_hub.manifest import Cell, Selection
-from palrs_hub.scores import encode_pairs, response_log_probabilities
+from palrs_hub.inputs import encode_response
+from palrs_hub.manifest import MAX_SIDE_EFFECT, Cell, Selection
+from palrs_hub.scores import (
+    Scores,
+    encode_pairs,
+    mean_divergence,
+    response_log_probabilities,
+    response_predictions,
+)
 from palrs_hub.steer import adding, suspended
 
 if TYPE_CHECKING:
@@ -23,9 +30,9 @@ if TYPE_CHECKING:
     from palrs_hub.evaluate import Problems
     from palrs_hub.extraction import Extraction
     from palrs_hub.inputs import Sample
-    from palrs_hub.pairs.pair import PreferencePair
+    from palrs_hub.pairs.pair import PreferencePair, Text
 
-STRENGTHS: Final = (0.125, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+STRENGTHS: Final = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """Coefficients to try, in units of the mean chosen activation's norm."""
 
 
@@ -39,18 +46,6 @@ class Selected:
     selection: Selection
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """Mean log-probability per token of each pair's responses, ``[pairs]``."""
-
-    chosen: Any
-    rejected: Any
-
-    @property
-    def margins(self) -> Any:  # noqa: ANN401 - a numpy array
-        return self.chosen - self.rejected
-
-
 def select(
     model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
@@ -58,10 +53,11 @@ def select(
     validation: Sequence[PreferencePair],
     *,
     problems: Problems | None = None,
+    neutral: Sequence[tuple[Text, Text]] = (),
     position: str | None = None,
     layer: int | None = None,
     coefficients: Sequence[float] | None = None,
-    finalists: int = 6,
+    finalists: int = 8,
     progress: bool = False,
 ) -> Selected:
     """Choose the best cell of a grid of positions, layers and coefficients.
@@ -76,6 +72,8 @@ def select(
         extraction: The candidates.
         validation: Pairs that were not extracted from.
         problems: A validation split of problems to generate answers to.
+        neutral: Prompts and responses that steering should leave alone; cells that move the
+            predictions on them by more than 0.1 nats per token are out.
         position: Choose among candidates of this read position alone.
         layer: Choose among candidates of this layer alone.
         coefficients: Coefficients to try, in the extraction's unit; by default a range of
@@ -84,6 +82,7 @@ def select(
         progress: Show a progress bar.
 
     Raises:
+        UsageError: There is no such position or layer.
         ExtractionError: No cell prefers the chosen responses more than the unsteered model does.
     """
     if not validation:
@@ -94,26 +93,82 @@ def select(
         for position, layer in places
         for coefficient in coefficients or _default_coefficients(extraction, position, layer)
     ]
-    encoded = encode_pairs(tokenizer, validation)
     with suspended(model):
-        before = _score(model, encoded)
-        unsteered = _cell(*places[0], 0.0, before, before)
-        cells = list(_sweep(model, extraction, grid, encoded, before, progress))
+        sweep = _Sweep(model, tokenizer, extraction, validation, neutral)
+        unsteered = sweep.unsteered(*places[0])
+        bar = tqdm(grid, desc="Selecting", unit="cell", disable=not progress)
+        cells = [sweep.cell(*place) for place in bar]
         ranked = _ranked(cells, unsteered)
         if problems is not None:
-            cells = _with_accuracy(
-                model, tokenizer, extraction, problems, cells, ranked[:finalists], progress
-            )
-    best = _best(cells, ranked, judged=problems is not None)
+            ranked = list(_judged(model, tokenizer, extraction, problems, ranked[:finalists]))
+    best = _best(extraction, ranked)
+    judged = {_key(cell): cell for cell in ranked}
     selection = Selection(
-        rule=_rule(extraction, problems, finalists),
+        rule=_rule(extraction, problems, bool(neutral), finalists),
         split="validation",
         pairs=len(validation),
         problems=len(problems.prompts) if problems else 0,
         unsteered=unsteered,
-        cells=tuple(cells),
+        cells=tuple(judged.get(_key(cell), cell) for cell in cells),
     )
     return Selected(best.position, best.layer, best.coefficient, selection)
+
+
+class _Sweep:
+    """The texts, encoded once, and the unsteered model's scores to compare with."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        extraction: Extraction,
+        validation: Sequence[PreferencePair],
+        neutral: Sequence[tuple[Text, Text]],
+    ) -> None:
+        self.model, self.extraction = model, extraction
+        self.pairs = encode_pairs(tokenizer, validation)
+        self.neutral = [encode_response(tokenizer, *text) for text in neutral]
+        self.before = self._scores()
+        self.predicted = response_predictions(model, self.neutral) if self.neutral else None
+
+    def unsteered(self, position: str, layer: int) -> Cell:
+        return self._cell((position, layer, 0.0), self.before)
+
+    def cell(self, position: str, layer: int, coefficient: float) -> Cell:
+        addend = coefficient * self.extraction.direction(position, layer)
+        with adding(self.model, layer, addend):
+            return self._cell((position, layer, coefficient), self._scores())
+
+    def _scores(self) -> tuple[Scores, Scores]:
+        """Mean log-probability per token of each pair's chosen and rejected response."""
+        chosen, rejected = (_per_token(self.model, side) for side in self.pairs)
+        return chosen, rejected
+
+    def _cell(self, place: tuple[str, int, float], scores: tuple[Scores, Scores]) -> Cell:
+        position, layer, coefficient = place
+        chosen, rejected = scores
+        margins, before = chosen - rejected, self.before[0] - self.before[1]
+        return Cell(
+            position=position,
+            layer=layer,
+            coefficient=coefficient,
+            margin=float(margins.mean()),
+            preferred=float((margins > 0).mean()),
+            worse=float((margins < before).mean()),
+            chosen_log_probability=float(chosen.mean()),
+            side_effect=self._side_effect(),
+        )
+
+    def _side_effect(self) -> float | None:
+        if self.predicted is None:
+            return None
+        return mean_divergence(self.predicted, response_predictions(self.model, self.neutral))
+
+
+def _per_token(model: torch.nn.Module, samples: Sequence[Sample]) -> Scores:
+    sums, counts = response_log_probabilities(model, samples)
+    mean: Scores = sums / counts
+    return mean
 
 
 def _places(
@@ -144,98 +199,62 @@ def _default_coefficients(extraction: Extraction, position: str, layer: int) -> 
     return [float(f"{strength * row.mean_chosen_norm / norm:.3g}") for strength in STRENGTHS]
 
 
-def _sweep(
-    model: torch.nn.Module,
-    extraction: Extraction,
-    grid: Sequence[tuple[str, int, float]],
-    encoded: tuple[list[Sample], list[Sample]],
-    before: _Scores,
-    progress: bool,
-) -> Iterator[Cell]:
-    for position, layer, coefficient in tqdm(
-        grid, desc="Selecting", unit="cell", disable=not progress
-    ):
-        with adding(model, layer, coefficient * extraction.direction(position, layer)):
-            scores = _score(model, encoded)
-        yield _cell(position, layer, coefficient, scores, before)
-
-
-def _score(model: torch.nn.Module, encoded: tuple[list[Sample], list[Sample]]) -> _Scores:
-    (chosen, chosen_counts), (rejected, rejected_counts) = (
-        response_log_probabilities(model, side) for side in encoded
-    )
-    return _Scores(chosen / chosen_counts, rejected / rejected_counts)
-
-
-def _cell(position: str, layer: int, coefficient: float, scores: _Scores, before: _Scores) -> Cell:
-    return Cell(
-        position=position,
-        layer=layer,
-        coefficient=coefficient,
-        margin=float(scores.margins.mean()),
-        preferred=float((scores.margins > 0).mean()),
-        worse=float((scores.margins < before.margins).mean()),
-        chosen_log_probability=float(scores.chosen.mean()),
-    )
-
-
 def _ranked(cells: Sequence[Cell], unsteered: Cell) -> list[Cell]:
-    better = [
-        cell
-        for cell in cells
-        if cell.margin > unsteered.margin
-        and cell.chosen_log_probability >= unsteered.chosen_log_probability
-    ]
-    if not better:
+    """The cells that help without harm, best margin first."""
+    helpful = [cell for cell in cells if cell.helps(unsteered)]
+    if not helpful:
         raise ExtractionError(
-            f"None of {len(cells)} cells makes the chosen responses likelier and raises the margin "
-            f"above the unsteered model's {unsteered.margin:.3f}. Try other read positions, the "
-            "choice 'validation', smaller coefficients, or clearer pairs."
+            f"None of {len(cells)} cells makes the chosen responses likelier, raises the margin "
+            f"above the unsteered model's {unsteered.margin:.3f} and leaves neutral text alone. "
+            "Try other read positions, the choice 'validation', smaller coefficients, or clearer "
+            "pairs."
         )
-    return sorted(better, key=lambda cell: (-cell.margin, abs(cell.coefficient)))
+    return sorted(helpful, key=lambda cell: (-cell.margin, abs(cell.coefficient)))
 
 
-def _with_accuracy(
+def _judged(
     model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
     extraction: Extraction,
     problems: Problems,
-    cells: Sequence[Cell],
     finalists: Sequence[Cell],
-    progress: bool,
-) -> list[Cell]:
-    measured: dict[tuple[str, int, float], float] = {}
-    for cell in tqdm(finalists, desc="Finalists", unit="cell", disable=not progress):
+) -> Iterator[Cell]:
+    for cell in finalists:
         addend = cell.coefficient * extraction.direction(cell.position, cell.layer)
         with adding(model, cell.layer, addend):
-            measured[_key(cell)] = accuracy(model, tokenizer, problems)
-    return [cell.model_copy(update={"accuracy": measured.get(_key(cell))}) for cell in cells]
+            solved = accuracy(model, tokenizer, problems)
+        yield cell.model_copy(update={"accuracy": solved})
 
 
-def _best(cells: Sequence[Cell], ranked: Sequence[Cell], *, judged: bool) -> Cell:
-    if not judged:
-        return ranked[0]
-    run = [cell for cell in cells if cell.accuracy is not None]
-    return max(run, key=lambda cell: (cell.accuracy or 0.0, cell.margin))
+def _best(extraction: Extraction, ranked: Sequence[Cell]) -> Cell:
+    """The highest accuracy, of equals the gentlest; without accuracies the highest margin."""
+
+    def merit(cell: Cell) -> tuple[float, float]:
+        direction = extraction.direction(cell.position, cell.layer)
+        return cell.accuracy or 0.0, -float(np.linalg.norm(cell.coefficient * direction))
+
+    return ranked[0] if ranked[0].accuracy is None else max(ranked, key=merit)
 
 
 def _key(cell: Cell) -> tuple[str, int, float]:
     return cell.position, cell.layer, cell.coefficient
 
 
-def _rule(extraction: Extraction, problems: Problems | None, finalists: int) -> str:
-    place = (
-        "Position and layer: the candidate most aligned with the mean chosen activation (eq. 3). "
-        if extraction.switches.choice == "alignment"
-        else ""
-    )
-    first = (
-        "Of the cells that make the chosen responses at least as likely as without steering: the "
-        "highest mean margin per token of chosen over rejected on validation pairs"
+def _rule(extraction: Extraction, problems: Problems | None, neutral: bool, finalists: int) -> str:
+    parts = []
+    if extraction.switches.choice == "alignment":
+        parts.append(
+            "Position and layer: the candidate most aligned with the mean chosen activation."
+        )
+    harmless = f" and move neutral predictions by at most {MAX_SIDE_EFFECT} nats per token"
+    parts.append(
+        "Of the cells that make the chosen responses at least as likely as without steering"
+        f"{harmless if neutral else ''}: the highest mean margin per token of chosen over rejected "
+        "on validation pairs"
     )
     if problems is None:
-        return f"{place}{first}."
+        return " ".join(parts) + "."
     return (
-        f"{place}{first} names {finalists} finalists; of these the highest accuracy of greedy "
-        f"generation on validation problems ({problems.name}), ties to the higher margin."
+        " ".join(parts) + f" names {finalists} finalists; of these the highest accuracy of greedy "
+        f"generation on validation problems ({problems.name}), of equals the smallest addition."
     )

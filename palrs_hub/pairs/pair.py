@@ -160,7 +160,7 @@ def _shared_prompt_length(chosen: str, rejected: str) -> int:
 def _text(record: Mapping[object, object], key: str) -> Text:
     value = record[key]
     if isinstance(value, str):
-        return value
+        return _whole(value, key)
     if isinstance(value, Sequence) and value and not isinstance(value, bytes):
         return tuple(_message(item, key) for item in value)
     raise PairsError(f"{key!r} should be a string or a list of messages; found {_kind(value)}")
@@ -170,8 +170,17 @@ def _message(item: object, key: str) -> Message:
     if isinstance(item, Mapping):
         role, content = item.get("role"), item.get("content")
         if isinstance(role, str) and isinstance(content, str):
-            return Message(role, content)
+            return Message(_whole(role, key), _whole(content, key))
     raise PairsError(f"{key!r}: each message needs a 'role' and a 'content', both strings")
+
+
+def _whole(text: str, key: str) -> str:
+    # JSON can spell half of a surrogate pair; no tokenizer and no hash could take it.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PairsError(f"{key!r} holds half a character (a lone surrogate)") from None
+    return text
 
 
 def _plain(side: Text) -> object:

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,13 +91,13 @@ def _file_records(path: Path) -> Iterator[tuple[str, object]]:
             yield from _json_records(path)
         else:
             yield from _line_records(path)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise PairsError(f"Cannot read {path.name}: {error}") from error
 
 
 def _line_records(path: Path) -> Iterator[tuple[str, object]]:
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as lines:
+    with opened(path, "rt", encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield f"line {number}", _parse_json(line)
@@ -110,7 +111,11 @@ def _parse_json(line: str) -> object:
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, object]]:
-    data = _parse_json(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8-sig")
+    data = _parse_json(text)
+    if isinstance(data, PairsError) and text.lstrip().startswith("["):
+        yield "the array", data
+        return
     if not isinstance(data, list):
         # Many files named .json hold one object a line.
         yield from _line_records(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -34,7 +35,8 @@ def split_pairs(
     Raises:
         UsageError: Nothing would be left to extract from.
     """
-    wanted = round(validation * len(pairs)) if isinstance(validation, float) else validation
+    count = validation * len(pairs) if isinstance(validation, float) else validation
+    wanted = round(count) if math.isfinite(count) else -1
     if wanted < 0 or wanted >= len(pairs):
         raise UsageError(
             f"Cannot hold out {validation} of {len(pairs)} pairs for validation: "

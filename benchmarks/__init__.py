@@ -1,0 +1,1 @@
+"""Side-by-side measurements; see ``python -m benchmarks``."""

@@ -1,0 +1,131 @@
+"""From pairs to tokens: which tokens a text has, and which of them are read."""
+
+import pytest
+
+from palrs_hub.demo.tokenizer import build_tokenizer
+from palrs_hub.errors import ExtractionError, UsageError
+from palrs_hub.inputs import encode_prompt, encode_response, natural_format, prepare_pairs
+from palrs_hub.pairs import Message, PreferencePair
+
+PAIR = PreferencePair("47+85=", "47+85=132#132", "47+85=122#122")
+TALK = PreferencePair(
+    (Message("user", "47+85="),),
+    (Message("assistant", "47+85=132#132"),),
+    (Message("assistant", "47+85=122#122"),),
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """One token a character; its template is <s>Q:{user}?A:{assistant}</s>."""
+    return build_tokenizer()
+
+
+@pytest.fixture
+def bare(tokenizer):
+    """The same without a chat template."""
+    without = build_tokenizer()
+    without.chat_template = None
+    return without
+
+
+def read(tokenizer, sample):
+    """The text of a sample, and of each span."""
+    spans = [
+        "".join(tokenizer.convert_ids_to_tokens(sample.token_ids[a:b])) for a, b in sample.spans
+    ]
+    return "".join(tokenizer.convert_ids_to_tokens(sample.token_ids)), spans
+
+
+@pytest.mark.parametrize(
+    ("input_format", "positions", "text", "spans"),
+    [
+        ("response_as_user", "template_suffix", "<s>Q:47+85=132#132?A:", ["?", "A", ":"]),
+        ("response_as_user", "last", "<s>Q:47+85=132#132?A:", [":"]),
+        ("response_as_user", "response_mean", "<s>Q:47+85=132#132?A:", ["47+85=132#132"]),
+        ("conversation", "response_mean", "<s>Q:47+85=?A:47+85=132#132</s>", ["47+85=132#132"]),
+        ("conversation", "last", "<s>Q:47+85=?A:47+85=132#132</s>", ["</s>"]),
+        (
+            "conversation",
+            "template_suffix",
+            "<s>Q:47+85=?A:47+85=132#132</s>A:",
+            ["</s>", "A", ":"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("pair", [PAIR, TALK], ids=["strings", "messages"])
+def test_every_reading_of_a_pair(tokenizer, pair, input_format, positions, text, spans):
+    prepared = prepare_pairs(tokenizer, [pair], input_format=input_format, positions=positions)
+    assert read(tokenizer, prepared.chosen[0]) == (text, spans)
+    assert len(prepared.positions) == len(spans)
+
+
+def test_raw_text_is_prompt_and_response(bare):
+    prepared = prepare_pairs(bare, [PAIR], input_format="raw", positions="response_mean")
+    assert read(bare, prepared.chosen[0]) == ("47+85=47+85=132#132", ["47+85=132#132"])
+    assert read(bare, prepared.rejected[0])[1] == ["47+85=122#122"]
+
+
+def test_a_response_that_stands_in_the_template_too_is_still_found(tokenizer):
+    pair = PreferencePair("1+1=", "A", "?")
+    prepared = prepare_pairs(
+        tokenizer, [pair], input_format="response_as_user", positions="response_mean"
+    )
+    assert read(tokenizer, prepared.chosen[0]) == ("<s>Q:A?A:", ["A"])
+    assert prepared.chosen[0].spans == ((3, 4),)
+
+
+def test_only_the_response_of_an_answer_is_read_in_a_longer_conversation(tokenizer):
+    before = (Message("user", "1+1="), Message("assistant", "2"), Message("user", "2+2="))
+    pair = PreferencePair(before, (Message("assistant", "4"),), (Message("assistant", "5"),))
+    prepared = prepare_pairs(
+        tokenizer, [pair], input_format="conversation", positions="response_mean"
+    )
+    assert read(tokenizer, prepared.chosen[0]) == ("<s>Q:1+1=?A:2</s>Q:2+2=?A:4</s>", ["4"])
+
+
+def test_prompts_are_ready_to_be_answered(tokenizer, bare):
+    assert natural_format(tokenizer) == "conversation"
+    assert natural_format(bare) == "raw"
+    for prompt in (PAIR.prompt, TALK.prompt):
+        ids = encode_prompt(tokenizer, prompt)
+        assert "".join(tokenizer.convert_ids_to_tokens(ids)) == "<s>Q:47+85=?A:"
+    assert "".join(bare.convert_ids_to_tokens(encode_prompt(bare, "47+85="))) == "47+85="
+
+
+def test_a_scored_response_continues_its_prompt(tokenizer):
+    prompt = encode_prompt(tokenizer, PAIR.prompt)
+    sample = encode_response(tokenizer, PAIR.prompt, PAIR.chosen)
+    ((start, _),) = sample.spans
+    assert sample.token_ids[:start] == prompt
+    assert read(tokenizer, sample)[1] == ["47+85=132#132"]
+
+
+def test_a_template_is_asked_for_where_there_is_none(bare):
+    with pytest.raises(ExtractionError, match="input format 'raw'"):
+        prepare_pairs(bare, [PAIR], input_format="conversation", positions="last")
+
+
+def test_raw_text_has_no_template_suffix(tokenizer):
+    with pytest.raises(UsageError, match="response_mean"):
+        prepare_pairs(tokenizer, [PAIR], input_format="raw", positions="template_suffix")
+
+
+def test_raw_text_cannot_be_made_of_conversations(bare):
+    with pytest.raises(ExtractionError, match="plain strings"):
+        prepare_pairs(bare, [TALK], input_format="raw", positions="last")
+
+
+def test_a_template_that_refuses_a_role_gives_its_reason(tokenizer):
+    pair = PreferencePair((Message("system", "Add."), *TALK.prompt), TALK.chosen, TALK.rejected)
+    with pytest.raises(ExtractionError, match="roles user and assistant only"):
+        prepare_pairs(tokenizer, [pair], input_format="conversation", positions="last")
+
+
+def test_a_template_that_rewrites_a_text_is_refused(tokenizer):
+    shouting = build_tokenizer()
+    shouting.chat_template = (
+        "{% for m in messages %}{{ m.content | length }}:{{ m.content }}{% endfor %}"
+    )
+    with pytest.raises(ExtractionError, match="differently depending on its text"):
+        prepare_pairs(shouting, [PAIR], input_format="conversation", positions="response_mean")
