@@ -16,7 +16,9 @@ CARD_FILE: Final = "README.md"
 LIBRARY_NAME: Final = "palrs-hub"
 PLACEHOLDER_REPO: Final = "org/name"
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+# A dot only where it would number a list.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$=-]|(?<=\d)\.(?=\s|$))")
+_INDENT = re.compile(r"^ +", re.MULTILINE)
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _UNITS: Final = {
     "raw": "the raw difference of means",
@@ -58,6 +60,11 @@ def front_matter(manifest: Manifest) -> dict[str, Any]:
         f"method:{manifest.method.name}",
         f"task:{manifest.task.name}",
     ]
+    # For search: listings carry the front matter, so no file has to be fetched to show these.
+    front[LIBRARY_NAME] = {
+        "layers": [intervention.layer for intervention in manifest.interventions],
+        "coefficients": [intervention.coefficient for intervention in manifest.interventions],
+    }
     if manifest.evaluations:
         results = [_result(evaluation) for evaluation in manifest.evaluations]
         front["model-index"] = [{"name": manifest.name, "results": results}]
@@ -75,7 +82,7 @@ def chosen_diagnostics(manifest: Manifest) -> LayerDiagnostics | None:
 
 def plain(text: object) -> str:
     """Text that Markdown and HTML show as it is."""
-    escaped = _MARKDOWN.sub(r"\\\1", str(text))
+    escaped = _MARKDOWN.sub(r"\\\1", _INDENT.sub("", str(text)))
     return "".join(_HTML.get(character, character) for character in escaped)
 
 
@@ -85,7 +92,7 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
         "task": {"type": "text-generation", "name": "Text generation"},
         "dataset": {
             "name": evaluation.task,
-            "type": re.sub(r"[^a-z0-9]+", "-", evaluation.task.lower()).strip("-"),
+            "type": re.sub(r"[\W_]+", "-", evaluation.task.lower()).strip("-") or "custom",
             "split": evaluation.split,
         },
         "metrics": [

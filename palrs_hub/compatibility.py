@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning", "note"]
 
+_EXTRACT_ANOTHER: Final = "Extract one for this model with `palrs-hub extract --model ...`."
+
 # Distances of fingerprints; what was measured to choose them stands in docs/fingerprint.md.
 SAME_WEIGHTS: Final = 0.03
 SAME_MODEL: Final = 0.2
@@ -103,7 +105,7 @@ def _architecture(manifest: Manifest, facts: ModelFacts) -> Iterator[Finding]:
             "error",
             f"model type {base.model_type!r} ({base.architecture})",
             f"{facts.model_type!r} ({facts.name})",
-            _extract_another(facts),
+            _EXTRACT_ANOTHER,
         )
     elif facts.architecture not in (None, base.architecture):
         yield Finding(
@@ -123,7 +125,7 @@ def _hidden_size(manifest: Manifest, facts: ModelFacts) -> Iterator[Finding]:
             "error",
             f"hidden size {manifest.base_model.hidden_size}",
             f"{facts.hidden_size} in {facts.name}",
-            _extract_another(facts),
+            _EXTRACT_ANOTHER,
         )
 
 
@@ -134,7 +136,7 @@ def _num_blocks(manifest: Manifest, facts: ModelFacts) -> Iterator[Finding]:
             "error",
             f"{manifest.base_model.num_blocks} decoder blocks",
             f"{facts.num_blocks} in {facts.name}",
-            _extract_another(facts),
+            _EXTRACT_ANOTHER,
         )
 
 
@@ -146,7 +148,7 @@ def _layer_range(manifest: Manifest, facts: ModelFacts) -> Iterator[Finding]:
                 "error",
                 f"a block {intervention.layer} to steer",
                 f"blocks 0 to {facts.num_blocks - 1} in {facts.name}",
-                _extract_another(facts),
+                _EXTRACT_ANOTHER,
             )
 
 
@@ -159,7 +161,7 @@ def _tokenizer(manifest: Manifest, facts: ModelFacts) -> Iterator[Finding]:
             "error",
             f"a vocabulary with token {largest}",
             f"{facts.vocab_size} tokens in {facts.name}",
-            _extract_another(facts),
+            _EXTRACT_ANOTHER,
         )
     if base.tokenizer_sha256 is None or facts.tokenizer_sha256 is None:
         yield _not_checked("tokenizer", "the tokenizer's vocabulary", facts)
@@ -245,7 +247,7 @@ def _fingerprint(manifest: Manifest, facts: ModelFacts) -> Iterator[Finding]:
     if apart <= SAME_WEIGHTS:
         return
     severity: Severity = "error"
-    advice = f"These are other weights. {_extract_another(facts)}"
+    advice = f"These are other weights. {_EXTRACT_ANOTHER}"
     if apart <= SAME_MODEL:
         severity, advice = "note", "A cast, a quantised copy or a light fine-tune would do that."
     elif apart <= RELATED_MODEL:
@@ -300,10 +302,6 @@ def enforce(
     for finding in findings:
         if finding.severity == "warning":
             warnings.warn(f"{manifest.name!r}: {finding}", CompatibilityWarning, stacklevel=4)
-
-
-def _extract_another(facts: ModelFacts) -> str:
-    return f"Extract one for this model with `palrs-hub extract --model {facts.name} ...`."
 
 
 def _template(sha256: str | None) -> str:

@@ -57,7 +57,7 @@ def complete(
                 pad_token_id=_pad_token(tokenizer),
             )
             for row, new in zip(rows, _new_tokens(generated, ids), strict=True):
-                completions[row] = tokenizer.decode(new, skip_special_tokens=True)
+                completions[row] = str(tokenizer.decode(new, skip_special_tokens=True))
             bar.update(len(rows))
     return completions
 

@@ -5,6 +5,7 @@ Nothing here needs torch: a vector can be read, checked and sent on a machine wi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -100,7 +101,7 @@ class SteeringVector:
         return cls(manifest, read_tensors(data), source=source or str(path))
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, card: str | None = None) -> Path:
-        """Write the package (card, manifest, tensors) to a folder, each file whole or not at all.
+        """Write the package (card, manifest, tensors) to a folder, all of it or nothing.
 
         Args:
             folder: Where to write; made if need be.
@@ -118,11 +119,14 @@ class SteeringVector:
             CARD_FILE: (card or render_card(self.manifest)).encode(),
             MANIFEST_FILE: self.manifest.to_json().encode(),
         }
+        is_new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            for name, data in files.items():
-                _write_whole(path / name, data)
+            _write_all(path, files)
         except OSError as error:
+            if is_new:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
             raise PackageError(f"Cannot write the vector to {path}: {error}") from error
         return path
 
@@ -171,6 +175,8 @@ class SteeringVector:
         private: bool | None = None,
         revision: str | None = None,
         create_pr: bool = False,
+        tag: str | None = None,
+        force: bool = False,
         commit_message: str | None = None,
         token: str | bool | None = None,
     ) -> PushResult:
@@ -183,6 +189,8 @@ class SteeringVector:
             private=private,
             revision=revision,
             create_pr=create_pr,
+            tag=tag,
+            force=force,
             commit_message=commit_message,
             token=token,
         )
@@ -242,15 +250,21 @@ def _read_bytes(path: Path, limit: int, error: type[PackageError]) -> bytes:
     return data
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files so that a full disk leaves the old ones: none moves before all are written."""
+    written: dict[str, str] = {}
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        for name, data in files.items():
+            handle, written[name] = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(written[name], 0o644)
+        for name in files:
+            os.replace(written[name], folder / name)
     except BaseException:
-        os.unlink(temporary)
+        for temporary in written.values():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
         raise

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from palrs_hub.inputs import InputFormat, Positions
 
 INPUT_FORMATS: Final[tuple[InputFormat, ...]] = ("response_as_user", "conversation")
-POSITIONS: Final[tuple[Positions, ...]] = ("template_suffix", "last", "response_mean")
+# The last token is one of the template's suffix, which is read token by token.
+POSITIONS: Final[tuple[Positions, ...]] = ("template_suffix", "response_mean")
 MAX_NEW_TOKENS: Final = 40
-VALIDATION_PAIRS: Final = 40
-VALIDATION_PROBLEMS: Final = 100
+VALIDATION_PAIRS: Final = 24
+VALIDATION_PROBLEMS: Final = 40
+NEUTRAL: Final = 12
+FINALISTS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def _select(
             extraction,
             [PreferencePair(p.prompt, p.careful, p.sloppy) for p in held_out],
             problems=validation_problems(),
+            neutral=[(p.prompt, p.careful) for p in sums.guardrail_for_validation(NEUTRAL)],
+            finalists=FINALISTS,
             progress=progress,
         )
     except ExtractionError:

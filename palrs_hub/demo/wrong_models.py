@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaForCausalLM,
+    PreTrainedModel,
+)
 
 from palrs_hub.demo import model_folder
 
@@ -17,10 +23,12 @@ def build() -> dict[str, PreTrainedModel]:
         n_layer=config.num_hidden_layers,
         n_head=config.num_attention_heads,
         n_positions=config.max_position_embeddings,
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
     )
     config._name_or_path = ""
     torch.manual_seed(1)
     return {
-        "the same architecture with other weights": AutoModelForCausalLM.from_config(config).eval(),
-        "a GPT-2 of the same width and depth": AutoModelForCausalLM.from_config(other).eval(),
+        "the same architecture with other weights": LlamaForCausalLM(config).eval(),
+        "a GPT-2 of the same width and depth": GPT2LMHeadModel(other).eval(),
     }
