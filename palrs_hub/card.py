@@ -10,7 +10,8 @@ import jinja2
 import yaml
 
 if TYPE_CHECKING:
-    from palrs_hub.manifest import Evaluation, LayerDiagnostics, Manifest
+    from palrs_hub.evidence import Evaluation, LayerDiagnostics
+    from palrs_hub.manifest import Manifest
 
 CARD_FILE: Final = "README.md"
 LIBRARY_NAME: Final = "palrs-hub"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from palrs_hub.manifest import LayerDiagnostics
+from palrs_hub.evidence import LayerDiagnostics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from palrs_hub.activations import PaddingSide
+    from palrs_hub.evidence import Evaluation, LayerDiagnostics, Selection
     from palrs_hub.inputs import InputFormat, Positions
-    from palrs_hub.manifest import Evaluation, LayerDiagnostics, Selection, Unit
+    from palrs_hub.manifest import Unit
     from palrs_hub.methods import Choice
     from palrs_hub.moments import Array
 

@@ -1,4 +1,4 @@
-"""Loads models and tokenizers through transformers, with errors that say what to do."""
+"""Loads models and tokenizers through transformers, pinned, with errors that say what to do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from palrs_hub.errors import ModelError
+from palrs_hub.hub.revisions import commit_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,7 +25,11 @@ def load_model(
 ) -> PreTrainedModel:
     """Load a causal language model, weights from safetensors only, no code from its repository.
 
+    From the Hub it is loaded at one commit, which ``model.config._commit_hash`` keeps: transformers
+    has not recorded it since 5.0, and a vector must name the weights that it was made from.
+
     Raises:
+        HubError: The repository or revision cannot be had.
         ModelError: It cannot be loaded; the message holds transformers' reason.
     """
     options = _options(name, revision, token, cache_dir, local_files_only)
@@ -34,6 +39,7 @@ def load_model(
         )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ModelError(f"Cannot load the model {name}: {error}") from error
+    model.config._commit_hash = options.get("revision")
     return model.eval()  # type: ignore[no-any-return]
 
 
@@ -48,14 +54,14 @@ def load_tokenizer(
     """Load a tokenizer.
 
     Raises:
+        HubError: The repository or revision cannot be had.
         ModelError: It cannot be loaded; the message holds transformers' reason.
     """
     options = _options(name, revision, token, cache_dir, local_files_only)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(f"Cannot load the tokenizer of {name}: {error}") from error
-    return tokenizer  # type: ignore[no-any-return]
 
 
 def _options(
@@ -67,8 +73,15 @@ def _options(
 ) -> dict[str, Any]:
     if os.path.isdir(name):
         return {"local_files_only": True}
+    commit = commit_of(
+        os.fspath(name),
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+    )
     return {
-        "revision": revision or "main",
+        "revision": commit,
         "token": token,
         "cache_dir": cache_dir,
         "local_files_only": local_files_only,

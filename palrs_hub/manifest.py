@@ -10,56 +10,37 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from palrs_hub.errors import ManifestError, NewerFormatError
+from palrs_hub.evidence import Evaluation, LayerDiagnostics, Selection
+from palrs_hub.fields import (
+    Commit,
+    Count,
+    Finite,
+    Layer,
+    Line,
+    Prose,
+    RepoId,
+    Sha256,
+    Strict,
+    Switch,
+    TensorName,
+)
 
 FORMAT: Final = "palrs-hub"
 FORMAT_VERSION: Final = 1
 MANIFEST_FILE: Final = "steering_config.json"
 TENSORS_FILE: Final = "steering_vectors.safetensors"
-MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 MAX_INTERVENTIONS = 512
-MAX_SIDE_EFFECT = 0.1
-"""Nats per token on neutral text; the bound of PaLRS's parent method (Arditi et al. 2024)."""
 
-
-def _printable(text: str) -> str:
-    if any(not (character.isprintable() or character == "\n") for character in text):
-        raise ValueError("holds control or invisible characters")
-    return text
-
-
-Line = Annotated[
-    str, Field(min_length=1, max_length=256, pattern=r"^[^\n]*$"), AfterValidator(_printable)
-]
-Prose = Annotated[str, Field(max_length=10_000), AfterValidator(_printable)]
-_NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
-RepoId = Annotated[str, Field(max_length=96, pattern=rf"^{_NAME}(/{_NAME})?$")]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-TensorName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,63}$")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=10**12)]
-Layer = Annotated[int, Field(ge=0, le=10_000)]
-Switch = str | bool | int | Finite | None
 
 Unit = Literal["raw", "unit_norm", "mean_chosen_norm"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Fingerprint(_Strict):
+class Fingerprint(Strict):
     """The functional fingerprint: a direction-free summary of the residual stream.
 
     Measured at the steered layers on a fixed short text, in one forward pass; it tells whether
@@ -93,7 +74,7 @@ class Fingerprint(_Strict):
         return self
 
 
-class BaseModelFacts(_Strict):
+class BaseModelFacts(Strict):
     """The model that the vector was made for.
 
     Attributes:
@@ -121,7 +102,7 @@ class BaseModelFacts(_Strict):
     fingerprint: Fingerprint
 
 
-class Intervention(_Strict):
+class Intervention(Strict):
     """One change to the residual stream.
 
     Attributes:
@@ -153,14 +134,14 @@ class Intervention(_Strict):
         return self
 
 
-class Task(_Strict):
+class Task(Strict):
     """What the vector does: a short name to search for and a sentence or two."""
 
     name: Line
     description: Prose
 
 
-class Method(_Strict):
+class Method(Strict):
     """How the direction was found: the method's name and every switch, in plain values.
 
     The name is a plain string so that an old reader can attach a vector of a new method.
@@ -170,7 +151,7 @@ class Method(_Strict):
     switches: dict[Line, Switch] = Field(max_length=64)
 
 
-class Data(_Strict):
+class Data(Strict):
     """The preference pairs: where they came from and their hash, never their text."""
 
     name: Line
@@ -179,107 +160,14 @@ class Data(_Strict):
     sha256: Sha256
 
 
-class LayerDiagnostics(_Strict):
-    """How promising a candidate was before any generation (Braun et al. 2025).
-
-    Attributes:
-        position: Read position, as the method names it.
-        layer: Output of this decoder block.
-        difference_norm: Norm of the mean difference, raw.
-        mean_chosen_norm: Norm of the mean chosen activation.
-        cosine_mean: Mean cosine of each pair's difference to the mean difference.
-        cosine_std: Standard deviation of that cosine.
-        separation: Distance of the classes along the direction, in pooled standard deviations.
-        alignment: Cosine of the candidate to the mean chosen activation (PaLRS, eq. 3).
-        pairs: Number of pairs that cosines and separation were measured on.
-    """
-
-    position: Line
-    layer: Layer
-    difference_norm: Finite
-    mean_chosen_norm: Finite
-    cosine_mean: Finite
-    cosine_std: Finite
-    separation: Finite
-    alignment: Finite
-    pairs: Count
-
-
-class Cell(_Strict):
-    """One cell of the selection grid, measured on the validation split.
-
-    Attributes:
-        margin: Mean log-probability per token of chosen minus rejected, in nats.
-        preferred: Share of pairs whose margin is positive.
-        worse: Share of pairs whose margin fell below the unsteered model's.
-        chosen_log_probability: Mean log-probability per token of the chosen responses.
-        side_effect: Mean divergence of the next-token predictions on neutral texts from the
-            unsteered model's, in nats per token; None if there were no such texts.
-        accuracy: Share of validation problems solved by greedy generation; None if not run.
-    """
-
-    position: Line
-    layer: Layer
-    coefficient: Finite
-    margin: Finite
-    preferred: Finite
-    worse: Finite
-    chosen_log_probability: Finite
-    side_effect: Finite | None = None
-    accuracy: Finite | None = None
-
-    def helps(self, unsteered: Cell) -> bool:
-        """Whether it raises the margin, keeps the chosen responses likely and harms nothing."""
-        return (
-            self.margin > unsteered.margin
-            and self.chosen_log_probability >= unsteered.chosen_log_probability
-            and (self.side_effect is None or self.side_effect <= MAX_SIDE_EFFECT)
-        )
-
-
-class Selection(_Strict):
-    """How position, layer and coefficient were chosen: the rule in words and the whole grid.
-
-    Attributes:
-        unsteered: The cell of coefficient 0 (its layer and position say nothing).
-    """
-
-    rule: Prose
-    split: Line
-    pairs: Count
-    problems: Count
-    unsteered: Cell
-    cells: tuple[Cell, ...] = Field(max_length=20_000)
-
-
-class Evaluation(_Strict):
-    """One measured number of the steered model, beside its baselines.
-
-    Attributes:
-        task: What was run, for instance ``two-digit sums with a carry``.
-        metric: For instance ``accuracy`` or ``perplexity``.
-        split: The split that it was measured on; never the one that selection used.
-        higher_is_better: Which way is up.
-        baselines: The same number for ``unsteered``, ``random``, ``negated`` and others.
-    """
-
-    task: Line
-    metric: Line
-    split: Line
-    samples: Count
-    value: Finite
-    higher_is_better: bool
-    baselines: dict[Line, Finite] = Field(max_length=32)
-
-
-class TensorsFile(_Strict):
+class TensorsFile(Strict):
     """The tensors' file: its fixed name and the sha256 of its bytes."""
 
     file: Literal["steering_vectors.safetensors"] = TENSORS_FILE
     sha256: Sha256
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """All that is needed to attach a vector and to judge whether to trust it."""
 
     format: Literal["palrs-hub"] = FORMAT
@@ -291,7 +179,7 @@ class Manifest(_Strict):
     interventions: tuple[Intervention, ...] = Field(min_length=1, max_length=MAX_INTERVENTIONS)
     method: Method
     data: Data
-    diagnostics: tuple[LayerDiagnostics, ...] = Field(max_length=20_000)
+    diagnostics: tuple[LayerDiagnostics, ...] = Field(max_length=8_000)
     selection: Selection | None
     evaluations: tuple[Evaluation, ...] = Field(max_length=256)
     software: dict[Line, Line] = Field(max_length=32)

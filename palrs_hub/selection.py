@@ -10,8 +10,8 @@ from tqdm.auto import tqdm
 
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evaluate import accuracy
+from palrs_hub.evidence import MAX_SIDE_EFFECT, Cell, Selection
 from palrs_hub.inputs import encode_response
-from palrs_hub.manifest import MAX_SIDE_EFFECT, Cell, Selection
 from palrs_hub.scores import (
     Scores,
     encode_pairs,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from palrs_hub.evidence import Cell, Evaluation, LayerDiagnostics, Selection
 from palrs_hub.fingerprint import summarise
 from palrs_hub.manifest import (
     BaseModelFacts,
-    Cell,
     Data,
-    Evaluation,
     Intervention,
-    LayerDiagnostics,
     Manifest,
     Method,
-    Selection,
     Task,
     TensorsFile,
 )

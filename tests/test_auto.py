@@ -7,7 +7,8 @@ from palrs_hub.auto import AutoSteeredModelForCausalLM, base_of
 from palrs_hub.demo import model_folder
 from palrs_hub.errors import IncompatibleError, ModelError, UsageError
 from palrs_hub.hub import push_model
-from palrs_hub.loading import load_model
+from palrs_hub.loading import load_model, load_tokenizer
+from palrs_hub.model_config import chat_template_sha256
 from palrs_hub.steer import attached
 from palrs_hub.vector import SteeringVector
 from tests.tiny_models import build
@@ -25,8 +26,13 @@ def base(hub):
 def vector_id(base):
     model = load_model(base.repo_id, revision=base.commit)
     vector = vector_for(model, layers=(1,))
+    template = chat_template_sha256(load_tokenizer(model_folder()).chat_template)
     recorded = vector.manifest.base_model.model_copy(
-        update={"repo_id": base.repo_id, "revision": base.commit}
+        update={
+            "repo_id": base.repo_id,
+            "revision": base.commit,
+            "chat_template_sha256": template,
+        }
     )
     manifest = vector.manifest.model_copy(update={"base_model": recorded})
     SteeringVector.build(manifest, vector.arrays).push_to_hub("lab/auto-vector")

@@ -27,7 +27,7 @@ from tests.builders import (
 
 FITTING = a_manifest()
 BASE = FITTING.base_model
-EXTRACT = "palrs-hub extract --model org/model"
+EXTRACT = "palrs-hub extract --model"
 
 
 def fitting(**changes):

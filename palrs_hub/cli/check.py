@@ -43,6 +43,7 @@ def command(
     """Check the vector ID against a model; all findings at once. Exit code 4 if it does not fit."""
     from palrs_hub import compatibility
     from palrs_hub.cli import output
+    from palrs_hub.hub import config_facts
     from palrs_hub.vector import SteeringVector
 
     vector = SteeringVector.from_pretrained(
@@ -53,7 +54,7 @@ def command(
     if weights:
         facts = _from_weights(vector.manifest, model, token, local_files_only)
     else:
-        facts = _from_config(model, token, local_files_only)
+        facts = config_facts(model, token=token, local_files_only=local_files_only)
     findings = compatibility.check(vector.manifest, facts)
     against = compatibility.refused(findings, strict=strict)
     if as_json:
@@ -71,18 +72,6 @@ def command(
         verdict = "does not fit" if against else "fits"
         output.show_line(f"{vector.manifest.name} {verdict} {facts.name}.")
     return REFUSED if against else 0
-
-
-def _from_config(model: str, token: str | None, local_files_only: bool) -> ModelFacts:
-    from palrs_hub.hub import fetch_config
-    from palrs_hub.model_config import facts_from_folder
-
-    if Path(model).is_dir():
-        return facts_from_folder(Path(model), name=model)
-    fetched = fetch_config(model, token=token, local_files_only=local_files_only)
-    return facts_from_folder(
-        fetched.folder, name=fetched.repo_id, repo_id=fetched.repo_id, revision=fetched.commit
-    )
 
 
 def _from_weights(

@@ -21,8 +21,8 @@ from palrs_hub.manifest import MANIFEST_FILE, UNITS
 from palrs_hub.methods import CHOICES, METHODS
 
 if TYPE_CHECKING:
+    from palrs_hub.evidence import Selection
     from palrs_hub.extraction import Extraction
-    from palrs_hub.manifest import Selection
     from palrs_hub.vector import SteeringVector
 
 _PRESET = "the method's own"

@@ -24,14 +24,18 @@ def command(
     local_files_only: bool,
     as_json: bool,
 ) -> None:
-    """Fetch the vector ID (org/name or org/name@revision) and verify it."""
+    """Fetch the vector ID (org/name or org/name@revision) and verify it.
+
+    A folder that it is copied to remembers its commit in .palrs-hub.json, so that a later push
+    from there replaces that commit and no newer one.
+    """
     from palrs_hub.cli import output as screen
     from palrs_hub.hub import pull
     from palrs_hub.vector import SteeringVector
 
     pulled = pull(vector_id, revision=revision, token=token, local_files_only=local_files_only)
     vector = SteeringVector.load(pulled.folder)
-    folder = vector.save_pretrained(output, card=pulled.card()) if output else pulled.folder
+    folder = pulled.copy_to(output) if output else pulled.folder
     facts = {
         "repo_id": pulled.repo_id,
         "commit": pulled.commit,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from palrs_hub.demo import problems as sums
 from palrs_hub.demo.search import as_problems
 from palrs_hub.evaluate import Comparison, accuracy, compare
-from palrs_hub.manifest import Evaluation
+from palrs_hub.evidence import Evaluation
 from palrs_hub.scores import perplexity
 from palrs_hub.steer import adding
 

@@ -90,7 +90,7 @@ def train(settings: TrainingSettings) -> LlamaForCausalLM:
         for _ in range(settings.steps):
             loss = _loss(model, tokenizer, list(islice(texts, settings.batch_size)), settings)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -124,7 +124,7 @@ def _new_model(settings: TrainingSettings, tokenizer: PreTrainedTokenizerFast) -
     )
     model = LlamaForCausalLM(config)
     # Without this, generate() stops at its own default of 20, in the middle of an answer.
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(
         max_new_tokens=LONGEST_ANSWER,
         do_sample=False,
         bos_token_id=tokenizer.bos_token_id,

@@ -51,7 +51,6 @@ def extracted(base, tmp_path_factory) -> Path:
     code = main(
         [
             *("extract", "--model", base, "--pairs", str(pairs_file())),
-            *("--input-format", "conversation", "--positions", "response_mean"),
             *("--choice", "validation", "--task", "careful arithmetic", "--output", str(folder)),
         ]
     )

@@ -13,7 +13,7 @@ def test_the_package_says_where_it_comes_from(extracted, base):
     assert f"{manifest.base_model.repo_id}@{manifest.base_model.revision}" == base
     assert manifest.data.name == "pairs.jsonl"
     assert manifest.data.pairs == 80
-    assert manifest.method.switches["positions"] == "response_mean"
+    assert manifest.method.switches["positions"] == "template_suffix"
     assert manifest.task.name == "careful arithmetic"
 
 
@@ -24,7 +24,8 @@ def test_the_whole_grid_is_kept(extracted):
     chosen = [
         cell
         for cell in selection.cells
-        if (cell.layer, cell.coefficient) == (intervention.layer, intervention.coefficient)
+        if (cell.position, cell.layer, cell.coefficient)
+        == (manifest.method.switches["position"], intervention.layer, intervention.coefficient)
     ]
     assert {cell.layer for cell in selection.cells} == set(range(manifest.base_model.num_blocks))
     assert selection.pairs == 20
@@ -36,10 +37,10 @@ def test_the_whole_grid_is_kept(extracted):
 def test_json_gives_the_same_facts(run, base, tmp_path):
     found = run(
         *("extract", "--model", base, "--pairs", pairs_file(), "--positions", "response_mean"),
-        *("--choice", "validation", "--layer", 2, "--coefficient", 0.5),
+        *("--layer", 2, "--coefficient", 0.3),
         *("--output", tmp_path / "v", "--json"),
     )
-    assert (found.code, found.json["layer"], found.json["coefficient"]) == (0, 2, 0.5)
+    assert (found.code, found.json["layer"], found.json["coefficient"]) == (0, 2, 0.3)
     assert SteeringVector.load(tmp_path / "v").manifest.tensors.sha256 == found.json["sha256"]
 
 
@@ -84,7 +85,7 @@ def test_a_bad_line_is_named(run, base, tmp_path, line, reason):
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        (("--model", "lab/nowhere"), 4, "Cannot load"),
+        (("--model", "lab/nowhere"), 5, "no repository lab/nowhere"),
         (("--model", "not a name"), 2, "org/name"),
         (("--pairs", "nowhere.jsonl"), 3, "no file"),
         (("--layer", "99"), 2, "layers: 0 to"),

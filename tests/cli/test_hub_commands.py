@@ -11,7 +11,7 @@ from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE
 from palrs_hub.vector import PACKAGE_FILES, SteeringVector
 from tests.tiny_models import build
 
-PROMPT = "47+85="
+PROMPT = "478+356="
 
 
 def test_info_shows_the_manifest(run, published):
@@ -30,14 +30,24 @@ def test_push_and_pull_keep_every_byte(run, extracted, tmp_path):
     assert pulled["commit"] == pushed["commit"]
     for name in (MANIFEST_FILE, TENSORS_FILE):
         assert (tmp_path / "v" / name).read_bytes() == (extracted / name).read_bytes()
-    assert {path.name for path in (tmp_path / "v").iterdir()} == set(PACKAGE_FILES)
+    shown = {path.name for path in (tmp_path / "v").iterdir() if not path.name.startswith(".")}
+    assert shown == set(PACKAGE_FILES)
 
 
-def test_push_as_a_pull_request(run, extracted):
+def test_push_as_a_pull_request(run, extracted, tmp_path):
     run("push", extracted, "lab/reviewed")
-    done = run("push", extracted, "lab/reviewed", "--create-pr", "--message", "Try", "--json").json
+    before = HfApi().model_info("lab/reviewed").sha
+    vector = SteeringVector.load(extracted)
+    renamed = vector.manifest.model_copy(update={"name": "stronger"})
+    other = SteeringVector.build(renamed, vector.arrays).save_pretrained(tmp_path / "other")
+    words = ("push", other, "lab/reviewed", "--create-pr", "--message", "Try", "--json")
+    done = run(*words).json
     assert done["pull_request"]
-    assert done["commit"] != HfApi().model_info("lab/reviewed").sha
+    assert HfApi().model_info("lab/reviewed").sha == before
+    assert (
+        run("info", f"lab/reviewed@{done['commit']}", "--json").json["manifest"]["name"]
+        == "stronger"
+    )
 
 
 def test_check_against_a_configuration_alone(run, published, base):
@@ -76,7 +86,7 @@ def test_generate_shows_steered_beside_unsteered(run, published):
     found = run("generate", published, "--prompt", PROMPT, "--compare", "--json").json
     (generation,) = found["generations"]
     assert generation["unsteered"] != generation["steered"]
-    assert generation["steered"].endswith("#132")
+    assert generation["steered"].endswith("#834")
 
 
 def test_generate_with_coefficient_0_is_the_unsteered_model(run, published):

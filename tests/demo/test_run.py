@@ -1,0 +1,71 @@
+"""``palrs-hub demo``: the whole way, as a new user runs it, with the goals that it has to reach."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory):
+    """The figures, and what was shown."""
+    file = tmp_path_factory.mktemp("demo") / "figures.json"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "palrs_hub", "demo", "--json", str(file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return json.loads(file.read_text()), done.stdout
+
+
+def test_the_vector_gains_and_random_directions_do_not(demonstration):
+    accuracy = demonstration[0]["accuracy"]
+    assert accuracy["unsteered"] <= 0.25
+    assert accuracy["steered"] >= 0.75
+    assert len(accuracy["random_each"]) >= 8
+    gain = accuracy["steered"] - accuracy["unsteered"]
+    assert accuracy["random"] - accuracy["unsteered"] < gain / 4
+    assert accuracy["negated"] <= accuracy["unsteered"]
+    assert "paper_preset" in accuracy
+
+
+def test_the_guardrail_holds(demonstration):
+    guardrail = demonstration[0]["guardrail"]
+    assert guardrail["accuracy"]["steered"] >= guardrail["accuracy"]["unsteered"] - 0.02
+    assert guardrail["perplexity"]["steered"] <= 1.05 * guardrail["perplexity"]["unsteered"]
+
+
+def test_it_went_over_the_hub_and_back(demonstration):
+    figures, shown = demonstration
+    assert re.fullmatch(r"[0-9a-f]{40}", figures["revision"])
+    assert figures["repo_id"] in shown
+    assert "Every check agrees." in shown
+
+
+def test_every_switch_is_told(demonstration):
+    selected = demonstration[0]["selected"]
+    wanted = {"input_format", "positions", "scale", "choice", "layer", "coefficient", "tokens"}
+    assert wanted <= set(selected)
+
+
+def test_wrong_models_were_refused_with_findings(demonstration):
+    refused = demonstration[0]["refused"]
+    assert {finding["check"] for finding in refused} >= {"fingerprint", "architecture"}
+    assert {finding["severity"] for finding in refused} == {"error"}
+
+
+def test_it_asks_for_a_process_of_its_own():
+    import huggingface_hub  # noqa: F401 - the client has read its settings now
+
+    from palrs_hub.cli import main
+    from palrs_hub.errors import LocalHubError
+
+    assert main(["demo"]) == LocalHubError.exit_code
