@@ -6,10 +6,10 @@ STAMP := $(VENV)/.palrs-hub-is-set-up
 THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench clean
+.PHONY: help setup demo test test-interop check format bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Install palrs-hub and its tools into .venv, at the pinned versions
 
@@ -26,6 +26,10 @@ demo: $(STAMP) ## Do the main job on the model that comes along: extract, prove,
 
 test: $(STAMP) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(THREADS) $(ARGS)
+
+test-interop: $(STAMP) ## Test the embedded Hub with the npm client (needs Node 20 and npm)
+	npm install --prefix tests/interop --no-audit --no-fund --no-package-lock
+	$(BIN)/python -m pytest tests/interop $(ARGS)
 
 check: $(STAMP) ## Check formatting, lint, types, import layers and generated docs
 	$(BIN)/ruff format --check .

@@ -1,11 +1,16 @@
-"""``make bench``: every benchmark of the table, one after the other."""
+"""``make bench``: every benchmark of the table, one after the other, a JSON line each."""
 
 from __future__ import annotations
 
-from benchmarks import fingerprint_distances
+import sys
 
-BENCHMARKS = {"fingerprint_distances": fingerprint_distances.main}
+from benchmarks import fingerprint_distances, hub_load
+
+BENCHMARKS = {
+    "fingerprint_distances": fingerprint_distances.main,
+    "hub_load": hub_load.main,
+}
 
 if __name__ == "__main__":
-    for run in BENCHMARKS.values():
-        run()
+    codes = [run() for run in BENCHMARKS.values()]
+    sys.exit(max(codes))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import sys
 from collections.abc import Callable
 
 import torch
@@ -26,8 +27,8 @@ TOKENS = tuple(range(3, 19))
 Change = Callable[[torch.nn.Module], torch.nn.Module]
 
 
-def main() -> None:
-    """Measure every model under every change."""
+def main() -> int:
+    """Measure every model under every change; the exit code is 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="print a table instead")
     markdown = parser.parse_args().markdown
@@ -40,6 +41,7 @@ def main() -> None:
         _print_markdown(rows)
     else:
         print(json.dumps({"row": "fingerprint_distances", "models": rows}))
+    return 0
 
 
 def measure(model: torch.nn.Module, other: torch.nn.Module) -> dict[str, float]:
@@ -108,4 +110,4 @@ def _print_markdown(rows: dict[str, dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from palrs_hub.errors import LocalHubError
+
 if TYPE_CHECKING:
     from palrs_hub.local_hub import RunningHub, Token
     from palrs_hub.local_hub.tokens import Role
@@ -43,6 +45,12 @@ if TYPE_CHECKING:
     metavar="USER:ORG",
     help="An organisation that a user owns.",
 )
+@click.option("--check", is_flag=True, help="Verify the store instead of serving it.")
+@click.option(
+    "--collect-garbage",
+    is_flag=True,
+    help="Remove contents that nothing refers to for a day, instead of serving.",
+)
 def command(
     root: Path,
     host: str,
@@ -50,8 +58,14 @@ def command(
     write_tokens: tuple[str, ...],
     read_tokens: tuple[str, ...],
     organizations: tuple[str, ...],
-) -> None:
+    check: bool,
+    collect_garbage: bool,
+) -> int:
     """Serve a Hub from a folder until interrupted. Without tokens everybody may write."""
+    if check:
+        return _check(root)
+    if collect_garbage:
+        return _collect(root)
     from palrs_hub.cli import output
     from palrs_hub.local_hub import serve
 
@@ -67,6 +81,34 @@ def command(
         output.show_line(f"Use it with: export HF_ENDPOINT={hub.url}")
 
     serve(root, host=host, port=port, tokens=tokens, on_ready=announce)
+    return 0
+
+
+def _check(root: Path) -> int:
+    from palrs_hub.cli import output
+    from palrs_hub.local_hub import verify
+
+    report = verify(root)
+    for defect in report.defects:
+        output.show_line(f"{defect.subject}: {defect.message}")
+    output.show_line(
+        f"{len(report.defects)} defects in {report.repositories} repositories, {report.commits} "
+        f"commits, {report.contents} contents ({report.content_bytes:,} bytes), "
+        f"{report.unreferenced} of them unreferenced."
+    )
+    return 0 if report.sound else LocalHubError.exit_code
+
+
+def _collect(root: Path) -> int:
+    from palrs_hub.cli import output
+    from palrs_hub.local_hub import collect_garbage
+
+    removed = collect_garbage(root)
+    output.show_line(
+        f"Removed {removed.contents} contents ({removed.content_bytes:,} bytes), "
+        f"{removed.xet_folders} transfer folders and {removed.leftovers} leftovers."
+    )
+    return 0
 
 
 def _token(text: str, role: Role, owned: dict[str, tuple[str, ...]]) -> Token:

@@ -10,8 +10,22 @@ The unmodified clients of the Hub talk to it once their endpoint is set to its a
 
 from __future__ import annotations
 
+from palrs_hub.local_hub.garbage import Collected, collect_garbage
 from palrs_hub.local_hub.server import RunningHub, running_hub, serve
 from palrs_hub.local_hub.store import Store
 from palrs_hub.local_hub.tokens import Token, new_token
+from palrs_hub.local_hub.verification import Defect, Report, verify
 
-__all__ = ["RunningHub", "Store", "Token", "new_token", "running_hub", "serve"]
+__all__ = [
+    "Collected",
+    "Defect",
+    "Report",
+    "RunningHub",
+    "Store",
+    "Token",
+    "collect_garbage",
+    "new_token",
+    "running_hub",
+    "serve",
+    "verify",
+]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palrs_hub.local_hub import names, repositories
+from palrs_hub.local_hub import access_requests, names, repositories
 from palrs_hub.local_hub.refusals import (
+    Moved,
     Refusal,
     forbidden,
     gated,
@@ -25,7 +26,8 @@ def visible(
 ) -> Repository:
     """The repository if it is there and the caller may know of it.
 
-    A private repository of somebody else is answered exactly as one that does not exist.
+    A private repository of somebody else is answered exactly as one that does not exist, under its
+    old names too.
     """
     missing = repository_not_found(f"{namespace}/{name}", anonymous=caller.anonymous)
     try:
@@ -33,9 +35,19 @@ def visible(
     except Refusal as refusal:
         raise missing from refusal
     repository = repositories.find(connection, kind, namespace, name)
-    if repository is None or (repository.private and not caller.owns(namespace)):
+    if repository is None:
+        moved = repositories.find_moved(connection, kind, namespace, name)
+        if moved is None or not may_see(caller, moved):
+            raise missing
+        raise Moved(f"{namespace}/{name}", moved.id)
+    if not may_see(caller, repository):
         raise missing
     return repository
+
+
+def may_see(caller: Caller, repository: Repository) -> bool:
+    """Whether the caller may know that the repository is there."""
+    return not repository.private or caller.owns(repository.namespace)
 
 
 def readable(
@@ -44,7 +56,12 @@ def readable(
     """The repository if the caller may read its files too."""
     repository = visible(connection, caller, kind, namespace, name)
     if repository.gated and not caller.owns(repository.namespace):
-        raise gated(repository.id, anonymous=caller.anonymous)
+        request = None
+        if caller.user is not None:
+            request = access_requests.find(connection, repository, caller.user)
+        if request is None or request.status != "accepted":
+            status = None if request is None else request.status
+            raise gated(repository.id, status, anonymous=caller.anonymous)
     return repository
 
 
@@ -72,6 +89,13 @@ def check_may_write(caller: Caller) -> str:
         raise unauthenticated("This request needs a token with the role write.")
     if caller.role != "write":
         raise forbidden(f"The token of {caller.user!r} has the role read; this request needs write")
+    return caller.user
+
+
+def check_known(caller: Caller) -> str:
+    """Refuses a caller without a token; returns the user's name."""
+    if caller.user is None:
+        raise unauthenticated("This request needs a token.")
     return caller.user
 
 

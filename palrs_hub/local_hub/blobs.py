@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -43,12 +43,35 @@ class Blobs:
     def put_bytes(self, content: bytes) -> str:
         """Stores the content unless it is there already; returns its sha256."""
         sha256 = hashlib.sha256(content).hexdigest()
-        if not self.has(sha256):
+        if not self.touch(sha256):
             self.put(io.BytesIO(content))
         return sha256
 
+    def touch(self, sha256: str) -> bool:
+        """Keeps the content from being collected for a while; False if it is not there."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def all(self) -> Iterator[Path]:
+        """The files of all contents; each is named by the hash that it should have."""
+        for folder in sorted(self._folder.glob("??/??")):
+            yield from sorted(folder.iterdir())
+
     def put(self, content: BinaryIO, *, expected: tuple[str, int] | None = None) -> tuple[str, int]:
         """Stores what the stream still holds; returns its sha256 and its size.
+
+        Raises:
+            ValueError: As ``put_chunks``.
+        """
+        return self.put_chunks(read_chunks(content), expected=expected)
+
+    def put_chunks(
+        self, chunks: Iterable[bytes], *, expected: tuple[str, int] | None = None
+    ) -> tuple[str, int]:
+        """Stores a content that comes in pieces; returns its sha256 and its size.
 
         Raises:
             ValueError: The content has not the sha256 and the size that are expected of it; then
@@ -60,7 +83,7 @@ class Blobs:
         waiting = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                for chunk in _chunks(content):
+                for chunk in chunks:
                     digest.update(chunk)
                     size += file.write(chunk)
                 file.flush()
@@ -75,7 +98,7 @@ class Blobs:
 
     def _keep(self, waiting: Path, sha256: str) -> None:
         target = self.path(sha256)
-        if target.is_file():
+        if self.touch(sha256):
             return
         fresh = not target.parent.is_dir()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +121,8 @@ def pointer(sha256: str, size: int) -> bytes:
     )
 
 
-def _chunks(content: BinaryIO) -> Iterator[bytes]:
+def read_chunks(content: BinaryIO) -> Iterator[bytes]:
+    """What the stream still holds, in pieces that fit into memory."""
     while chunk := content.read(CHUNK_BYTES):
         yield chunk
 

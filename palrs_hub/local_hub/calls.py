@@ -7,6 +7,7 @@ a thread, and makes an answer of a refusal.
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import tempfile
@@ -21,7 +22,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from palrs_hub.local_hub import limits, names, tokens
-from palrs_hub.local_hub.refusals import Refusal, bad_request, forbidden, too_large
+from palrs_hub.local_hub.refusals import (
+    Moved,
+    Refusal,
+    bad_request,
+    forbidden,
+    no_space,
+    too_large,
+)
 from palrs_hub.local_hub.responses import refusal_answer
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from palrs_hub.local_hub.tokens import Caller
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _WRITE_AT_ONCE = 1 * limits.MIB
 
 
@@ -123,16 +132,46 @@ async def answer(request: Request, store: Store, row: Row, kind: str) -> Respons
     request_id = str(uuid.uuid4())
     try:
         response = await _run(request, store, row, kind)
+    except Moved as moved:
+        return refusal_answer(_redirection(request, moved), request_id)
     except Refusal as refusal:
         return refusal_answer(refusal, request_id)
     except ClientDisconnect:
         # Nobody reads this answer; it only ends the matter quietly.
         return refusal_answer(bad_request("The request broke off."), request_id)
     except sqlite3.OperationalError as error:
-        busy = Refusal(503, f"The database of this Hub is not available: {error}. Try again.")
-        return refusal_answer(busy, request_id)
+        return refusal_answer(_database_refusal(error), request_id)
+    except OSError as error:
+        return refusal_answer(_disk_refusal(error), request_id)
     response.headers["X-Request-Id"] = request_id
     return response
+
+
+def _database_refusal(error: sqlite3.OperationalError) -> Refusal:
+    if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        return no_space()
+    return Refusal(503, f"The database of this Hub is not available: {error}. Try again.")
+
+
+def _disk_refusal(error: OSError) -> Refusal:
+    if error.errno in _DISK_FULL:
+        return no_space()
+    # Not the error's own text, which names files of this machine.
+    return Refusal(500, f"The disk of this Hub failed: {error.strerror}. Check the hub's folder.")
+
+
+def _redirection(request: Request, moved: Moved) -> Refusal:
+    """Leads to the same path of the repository under the name that it has now."""
+    parts = request.path_params
+    if "namespace" not in parts:
+        # The name stands in the body: whoever deletes or moves must say what it is called now.
+        return Refusal(404, moved.message, code="RepoNotFound")
+    old = f"/{parts['namespace']}/{parts['name']}"
+    path = request.scope["path"].replace(old, f"/{moved.repository_id}", 1)
+    query = request.url.query
+    base = str(request.base_url).rstrip("/")
+    moved.headers["Location"] = base + path + (f"?{query}" if query else "")
+    return moved
 
 
 async def _run(request: Request, store: Store, row: Row, kind: str) -> Response:

@@ -10,7 +10,7 @@ from palrs_hub.local_hub import cards, large_files, limits, refs, repositories, 
 from palrs_hub.local_hub.blobs import git_hash
 from palrs_hub.local_hub.operations import DeleteFile, DeleteFolder, Header, Put
 from palrs_hub.local_hub.records import Commit, Entry, timestamp
-from palrs_hub.local_hub.refusals import bad_request, entry_not_found, stale_parent
+from palrs_hub.local_hub.refusals import Refusal, bad_request, entry_not_found, stale_parent
 
 if TYPE_CHECKING:
     import sqlite3
@@ -99,6 +99,10 @@ def _apply(
         case Put(entry):
             if entry.large:
                 _check_uploaded(connection, blobs, repository, entry)
+            elif not blobs.has(entry.sha256):
+                # Garbage was collected between the two steps; now that this transaction is alone
+                # in writing, it cannot be any more.
+                raise Refusal(503, f"The content of {entry.path!r} is gone; commit it again.")
             files[entry.path] = entry
         case DeleteFile(path):
             if files.pop(path, None) is None:

@@ -12,6 +12,12 @@ LARGE_FILE_BYTES = 16 * GIB
 REGULAR_FILE_BYTES = 10 * MIB
 """Files up to this size travel inside the commit; larger ones go through LFS."""
 
+LFS_PART_BYTES = 256 * MIB
+"""Files above this size go through LFS in parts of it, if the client can do that."""
+
+REPOSITORY_BYTES = 256 * GIB
+"""The files of one revision together, and all large files ever sent to a repository."""
+
 # base64 takes 4 bytes for 3; the rest is room for the path and the JSON around it.
 COMMIT_LINE_BYTES = REGULAR_FILE_BYTES * 4 // 3 + 64 * KIB
 BODY_IN_MEMORY_BYTES = 1 * MIB
@@ -39,9 +45,14 @@ DIFF_CHARACTERS = 1_000_000
 TREE_PAGE = 1_000
 TREE_PAGE_EXPANDED = 50
 COMMITS_PAGE = 50
+SEARCH_WORDS = 20
+LISTING_FILTERS = 50
 LISTING_PAGE = 100
 LISTING_PAGE_LARGEST = 1_000
 DISCUSSIONS_PAGE = 50
 
 UPLOAD_LINK_SECONDS = 3_600
 BUSY_SECONDS = 30.0
+
+# More than the life of an upload link, so that nothing under way can be that old.
+GARBAGE_GRACE_SECONDS = 24 * UPLOAD_LINK_SECONDS

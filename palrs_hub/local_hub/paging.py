@@ -24,12 +24,15 @@ def number(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
-def start(call: Call) -> int:
-    """How many items the pages before this one had."""
-    return number(call, CURSOR, 0)
+def next_page(call: Call, path: str, cursor: str | None = None) -> str:
+    """The address of the next page, with all else as in this request.
 
-
-def next_page(call: Call, path: str, position: int) -> str:
-    """The address of the page that begins at a position, with all else as in this request."""
+    Args:
+        call: The request for this page.
+        path: The path of the next one.
+        cursor: The item behind which the next page begins, unless its path says so.
+    """
     kept = [(key, value) for key, value in call.query.multi_items() if key != CURSOR]
-    return f"{call.base_url}{path}?{urlencode([*kept, (CURSOR, str(position))])}"
+    if cursor is not None:
+        kept.append((CURSOR, cursor))
+    return f"{call.base_url}{path}" + (f"?{urlencode(kept)}" if kept else "")

@@ -89,11 +89,45 @@ def entry_not_found(path: str, revision: str) -> Refusal:
     return Refusal(404, f"Entry {path} not found at revision {revision}.", code="EntryNotFound")
 
 
-def gated(repository_id: str, *, anonymous: bool) -> Refusal:
-    """The repository shows itself to all, its files only to its owners."""
+def gated(repository_id: str, status: str | None, *, anonymous: bool) -> Refusal:
+    """The repository shows itself to all, its files only to those who were let in.
+
+    Args:
+        repository_id: The repository.
+        status: What became of the caller's request for access, or None if there is none.
+        anonymous: Whether the caller gave no token.
+    """
+    if anonymous:
+        hint = "Send a token; then ask for access."
+    elif status == "pending":
+        hint = "Your request for access waits for a decision of its owners."
+    elif status == "rejected":
+        hint = "Its owners have rejected your request for access."
+    else:
+        hint = f"Ask for access: POST {repository_id}/ask-access below its page's address."
     return Refusal(
         401 if anonymous else 403,
-        f"Access to {repository_id} is restricted. This embedded Hub lets only the namespace's "
-        "owners read the files of a gated repository.",
+        f"Access to {repository_id} is restricted. {hint}",
         code="GatedRepo",
     )
+
+
+def no_space() -> Refusal:
+    """The disk is full; nothing of the request was kept."""
+    return Refusal(
+        507,
+        "This Hub's disk is full. Nothing of this request was kept. Make room, for example with "
+        "palrs-hub serve --collect-garbage, and send it again.",
+    )
+
+
+class Moved(Refusal):
+    """The repository has another name now; ``calls.py`` adds the address to go to.
+
+    Attributes:
+        repository_id: The name that it has now.
+    """
+
+    def __init__(self, old_id: str, repository_id: str) -> None:
+        super().__init__(307, f"{old_id} has moved; it is {repository_id} now.")
+        self.repository_id = repository_id

@@ -1,39 +1,13 @@
-"""Repositories: make, find, list, change, move and delete them."""
+"""Repositories: make, find, describe, change, move and delete them."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from palrs_hub.local_hub import limits, trees
+from palrs_hub.local_hub import limits, search_text, trees
 from palrs_hub.local_hub.records import Repository, timestamp
 from palrs_hub.local_hub.refusals import bad_request, conflict
-
-if TYPE_CHECKING:
-    from palrs_hub.local_hub.tokens import Caller
-
-SORT_COLUMNS = {
-    "lastModified": "last_modified",
-    "createdAt": "created_at",
-    "downloads": "downloads",
-    "likes": "likes",
-    # A hub of one's own has no trend worth computing.
-    "trendingScore": "downloads",
-}
-
-
-@dataclass(frozen=True)
-class Query:
-    """What a listing asks for; all conditions must hold."""
-
-    kind: str
-    author: str | None = None
-    tags: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    gated: bool | None = None
-    sort: str = "trendingScore"
 
 
 def create(
@@ -47,7 +21,9 @@ def create(
         (kind, namespace, name, private, now, now),
     )
     row = connection.execute("SELECT * FROM repositories WHERE key = last_insert_rowid()")
-    return _repository(row.fetchone())
+    made = from_row(row.fetchone())
+    _take_name(connection, kind, namespace, name)
+    return made
 
 
 def find(
@@ -60,11 +36,26 @@ def find(
     ).fetchone()
     # The columns compare without case, so that their index serves both questions.
     exact = row is not None and (row["namespace"], row["name"]) == (namespace, name)
-    return _repository(row) if exact or (any_case and row is not None) else None
+    return from_row(row) if exact or (any_case and row is not None) else None
+
+
+def find_moved(
+    connection: sqlite3.Connection, kind: str, namespace: str, name: str
+) -> Repository | None:
+    """The repository that had the name before it was moved."""
+    row = connection.execute(
+        "SELECT repositories.* FROM moved_names JOIN repositories ON key = repository "
+        "WHERE moved_names.kind = ? AND moved_names.namespace = ? AND moved_names.name = ?",
+        (kind, namespace, name),
+    ).fetchone()
+    return None if row is None else from_row(row)
 
 
 def move(connection: sqlite3.Connection, repository: Repository, namespace: str, name: str) -> None:
-    """Renames the repository; its history goes along, the old name is free again."""
+    """Renames the repository; its history goes along, and the old name leads to the new one.
+
+    The old name is free all the same: a repository that is made under it ends the redirection.
+    """
     try:
         connection.execute(
             "UPDATE repositories SET namespace = ?, name = ? WHERE key = ?",
@@ -72,14 +63,29 @@ def move(connection: sqlite3.Connection, repository: Repository, namespace: str,
         )
     except sqlite3.IntegrityError as error:
         raise conflict(f"The name {namespace}/{name} is taken.") from error
+    _take_name(connection, repository.kind, namespace, name)
+    if repository.id.lower() != f"{namespace}/{name}".lower():
+        connection.execute(
+            "INSERT OR REPLACE INTO moved_names VALUES (?, ?, ?, ?)",
+            (repository.kind, repository.namespace, repository.name, repository.key),
+        )
+
+
+def _take_name(connection: sqlite3.Connection, kind: str, namespace: str, name: str) -> None:
+    connection.execute(
+        "DELETE FROM moved_names WHERE kind = ? AND namespace = ? AND name = ?",
+        (kind, namespace, name),
+    )
 
 
 def delete(connection: sqlite3.Connection, repository: Repository) -> None:
     """Removes the repository with all that hangs on it; contents stay, others may have them too."""
+    used = trees.trees_of(connection, repository)
     # Refs hold their commits, so they must go first.
     connection.execute("DELETE FROM refs WHERE repository = ?", (repository.key,))
     connection.execute("DELETE FROM repositories WHERE key = ?", (repository.key,))
-    trees.drop_unused_trees(connection)
+    search_text.forget_text(connection, repository.key)
+    trees.drop_unused_trees(connection, used)
 
 
 def change_settings(
@@ -122,11 +128,12 @@ def describe(
     readme: str,
 ) -> None:
     """Files the repository under what main now says of it."""
-    search_text = "\n".join((repository.id, *tags, readme))[: limits.SEARCH_TEXT_CHARACTERS]
     connection.execute(
-        "UPDATE repositories SET card = ?, tags = ?, search_text = ? WHERE key = ?",
-        (json.dumps(card), json.dumps(tags), search_text.lower(), repository.key),
+        "UPDATE repositories SET card = ?, tags = ? WHERE key = ?",
+        (json.dumps(card), json.dumps(tags), repository.key),
     )
+    text = "\n".join((repository.id, *tags, readme))
+    search_text.write_text(connection, repository.key, text[: limits.SEARCH_TEXT_CHARACTERS])
     connection.execute("DELETE FROM repository_tags WHERE repository = ?", (repository.key,))
     connection.executemany(
         "INSERT INTO repository_tags VALUES (?, ?)", ((repository.key, tag) for tag in tags)
@@ -147,42 +154,8 @@ def count_download(connection: sqlite3.Connection, repository: Repository) -> No
     )
 
 
-def search(
-    connection: sqlite3.Connection, query: Query, caller: Caller, *, start: int, count: int
-) -> list[Repository]:
-    """The repositories that match and that the caller may see, most first."""
-    conditions, values = _conditions(query)
-    if not caller.owns_all:
-        marks = ", ".join("?" for _ in caller.namespaces)
-        conditions.append(f"(private = 0 OR namespace IN ({marks}))")
-        values += caller.namespaces
-    if query.sort not in SORT_COLUMNS:
-        raise bad_request(f"sort must be one of {', '.join(SORT_COLUMNS)}; got {query.sort!r}.")
-    rows = connection.execute(
-        f"SELECT * FROM repositories WHERE {' AND '.join(conditions)} "
-        f"ORDER BY {SORT_COLUMNS[query.sort]} DESC, key DESC LIMIT ? OFFSET ?",
-        (*values, count, start),
-    )
-    return [_repository(row) for row in rows]
-
-
-def _conditions(query: Query) -> tuple[list[str], list[object]]:
-    conditions, values = ["kind = ?"], [query.kind]
-    if query.author is not None:
-        conditions.append("namespace = ?")
-        values.append(query.author)
-    for tag in query.tags:
-        conditions.append("key IN (SELECT repository FROM repository_tags WHERE tag = ?)")
-        values.append(tag)
-    for word in query.words:
-        conditions.append("instr(search_text, ?)")
-        values.append(word.lower())
-    if query.gated is not None:
-        conditions.append("gated != ''" if query.gated else "gated = ''")
-    return conditions, [*values]
-
-
-def _repository(row: sqlite3.Row) -> Repository:
+def from_row(row: sqlite3.Row) -> Repository:
+    """The repository of a row of its table."""
     return Repository(
         key=row["key"],
         kind=row["kind"],

@@ -71,6 +71,11 @@ def file_answer(
     )
 
 
+def blob_answer(blobs: Blobs, sha256: str) -> Response:
+    """A content by its hash alone."""
+    return FileResponse(blobs.path(sha256), headers=_INERT, media_type="application/octet-stream")
+
+
 def page_answer(items: object, *, next_page: str | None) -> Response:
     """One page of a list; the address of the next one is in the Link header."""
     headers = {} if next_page is None else {"Link": f'<{next_page}>; rel="next"'}

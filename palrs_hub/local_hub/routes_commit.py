@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from palrs_hub.local_hub import (
@@ -18,7 +19,7 @@ from palrs_hub.local_hub import (
 )
 from palrs_hub.local_hub.calls import list_field
 from palrs_hub.local_hub.operations import Put, read_request
-from palrs_hub.local_hub.refusals import bad_request, forbidden
+from palrs_hub.local_hub.refusals import bad_request, forbidden, too_large
 from palrs_hub.local_hub.responses import json_answer, page_answer
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ def _take_over_large_files(call: Call, operations: Sequence[Operation]) -> None:
             for entry in entries
             if not large_files.has(connection, repository, entry.sha256, entry.size)
         ]
+        room = limits.REPOSITORY_BYTES - large_files.total_size(connection, repository)
+    if sum(entry.size for entry in missing) > room:
+        raise too_large("What this repository is sent", limits.REPOSITORY_BYTES)
     for entry in missing:
         try:
             taken = xet.take_over(call.store, repository, entry)
@@ -179,12 +183,11 @@ def _committed(
 
 def history(call: Call) -> Response:
     """Lists the commits of a revision, newest first."""
-    start = paging.start(call)
     size = min(paging.number(call, "limit", limits.COMMITS_PAGE), limits.LISTING_PAGE_LARGEST)
     with call.store.reading() as connection:
         repository = access.visible(connection, *call.target)
         newest = refs.resolve(connection, repository, call.revision)
-        found = [*commits.history(connection, repository, newest)]
+        found = [*islice(commits.history(connection, repository, newest), size + 1)]
     items = [
         {
             "id": item.oid,
@@ -193,9 +196,10 @@ def history(call: Call) -> Response:
             "authors": [{"user": item.author}],
             "date": item.created_at,
         }
-        for item in found[start : start + size]
+        for item in found[:size]
     ]
-    more = len(found) > start + size > start
-    return page_answer(
-        items, next_page=paging.next_page(call, call.path, start + size) if more else None
-    )
+    if not len(found) > size > 0:
+        return page_answer(items, next_page=None)
+    # The next page is that of the next commit: what is committed meanwhile shifts nothing.
+    path = f"/api/{call.kind}s/{repository.id}/commits/{found[size].oid}"
+    return page_answer(items, next_page=paging.next_page(call, path))

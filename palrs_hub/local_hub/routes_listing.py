@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from palrs_hub.local_hub import access, commits, descriptions, limits, paging, refs, trees
-from palrs_hub.local_hub.refusals import bad_request, entry_not_found
-from palrs_hub.local_hub.repositories import Query, search
+from palrs_hub.local_hub import (
+    access,
+    commits,
+    descriptions,
+    limits,
+    paging,
+    refs,
+    search,
+    trees,
+)
+from palrs_hub.local_hub.refusals import bad_request, entry_not_found, too_large
 from palrs_hub.local_hub.responses import json_answer, page_answer
 from palrs_hub.local_hub.routes_repos import listing_fields
 
@@ -30,32 +39,39 @@ _FULL_ONLY = ("lastModified", "gated", "disabled", "sha", "siblings")
 def list_repositories(call: Call) -> Response:
     """Lists the repositories of a type that match all filters."""
     query = _query(call)
-    start = paging.start(call)
+    cursor = call.query.get(paging.CURSOR)
+    after = None if cursor is None else search.parse_place(query, cursor)
     limit = paging.number(call, "limit", limits.LISTING_PAGE)
     size = min(limit, limits.LISTING_PAGE_LARGEST)
     with call.store.reading() as connection:
-        found = search(connection, query, call.caller, start=start, count=size + 1)
+        found = search.search(connection, query, call.caller, after=after, count=size + 1)
         items = [_listed(call, connection, repository) for repository in found[:size]]
-    more = len(found) > size > 0
-    path = f"/api/{call.kind}s"
-    return page_answer(
-        items, next_page=paging.next_page(call, path, start + size) if more else None
-    )
+    if not len(found) > size > 0:
+        return page_answer(items, next_page=None)
+    last = str(search.place_of(query, found[size - 1]))
+    return page_answer(items, next_page=paging.next_page(call, f"/api/{call.kind}s", last))
 
 
-def _query(call: Call) -> Query:
+def _query(call: Call) -> search.Query:
     for name in _UNSERVED_FILTERS:
         if name in call.query:
             raise bad_request(f"This embedded Hub cannot filter by {name!r}.")
     tags = [tag for text in call.query.getlist("filter") for tag in text.split(",") if tag]
     if "pipeline_tag" in call.query:
         tags.append(call.query["pipeline_tag"])
+    words = [word for text in call.query.getlist("search") for word in text.split()]
+    if len(words) > limits.SEARCH_WORDS:
+        raise too_large("The search", limits.SEARCH_WORDS, "words")
+    if len(tags) > limits.LISTING_FILTERS:
+        raise too_large("The list of filters", limits.LISTING_FILTERS, "filters")
+    if any("\0" in text for text in (*words, *tags)):
+        raise bad_request("A filter has no NUL character.")
     gated = call.query.get("gated")
-    return Query(
+    return search.Query(
         kind=call.kind,
         author=call.query.get("author"),
         tags=tuple(tags),
-        words=tuple(word for text in call.query.getlist("search") for word in text.split()),
+        words=tuple(words),
         gated=None if gated is None else call.flag("gated"),
         sort=call.query.get("sort", "trendingScore"),
     )
@@ -82,21 +98,27 @@ def tree(call: Call) -> Response:
     folder = call.parameters.get("path", "").strip("/")
     expand = call.flag("expand")
     size = limits.TREE_PAGE_EXPANDED if expand else limits.TREE_PAGE
-    start = paging.start(call)
+    after = call.query.get(paging.CURSOR, "")
     with call.store.reading() as connection:
         repository = access.visible(connection, *call.target)
         commit = refs.resolve(connection, repository, call.revision)
         files = trees.read_tree(connection, commit.tree)
         if folder and folder not in trees.folders(files):
             raise entry_not_found(folder, call.revision)
-        found = trees.children(files, folder, recursive=call.flag("recursive"))
-        page = found[start : start + size]
+        children = trees.children(files, folder, recursive=call.flag("recursive"))
+        found = [item for item in children if _path(item) > after]
+        page = found[:size]
         items = _items(connection, repository, commit, page, expand=expand)
-    more = len(found) > start + size
-    # The path of the request still has its escapes: a revision may have a slash in it.
-    return page_answer(
-        items, next_page=paging.next_page(call, call.path, start + size) if more else None
-    )
+    if len(found) <= size:
+        return page_answer(items, next_page=None)
+    # The next page names the commit: whoever moves the branch meanwhile does not tear the list.
+    path = f"/api/{call.kind}s/{repository.id}/tree/{commit.oid}"
+    path += f"/{quote(folder)}" if folder else ""
+    return page_answer(items, next_page=paging.next_page(call, path, _path(page[-1])))
+
+
+def _path(item: Entry | tuple[str, str]) -> str:
+    return item[0] if isinstance(item, tuple) else item.path
 
 
 def paths_info(call: Call) -> Response:
@@ -135,7 +157,7 @@ def _items(
     *,
     expand: bool,
 ) -> list[dict[str, object]]:
-    paths = [item[0] if isinstance(item, tuple) else item.path for item in page]
+    paths = [_path(item) for item in page]
     changes = commits.last_changes(connection, repository, commit, paths) if expand else {}
     return [
         descriptions.tree_item(item, changes.get(path))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from palrs_hub.errors import LocalHubError, MissingExtraError
+from palrs_hub.local_hub.claim import claimed
+from palrs_hub.local_hub.garbage import collect_leftovers
 from palrs_hub.local_hub.store import Store
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5
+_CLAIM_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,13 @@ def _prepare(
     except ModuleNotFoundError as error:
         raise MissingExtraError("The embedded Hub", "serve") from error
     store = stack.enter_context(Store(root, new_tokens=tokens))
+    if not stack.enter_context(claimed(store.root, patience_seconds=_CLAIM_SECONDS)):
+        raise LocalHubError(
+            f"{store.root} is in use by another process that serves or checks it. End that one, "
+            "or choose another folder."
+        )
+    # What is still on its way in belongs to a server that was killed.
+    collect_leftovers(store)
     if not store.protected and not _is_loopback(host):
         raise LocalHubError(
             f"Without tokens the embedded Hub lets everybody change everything, so it does not "

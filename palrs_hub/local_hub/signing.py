@@ -1,10 +1,11 @@
-"""Links that carry their own permission, for uploads that come without a token."""
+"""Links that carry their own permission, for transfers that come without a token."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from palrs_hub.local_hub import limits
@@ -13,28 +14,48 @@ from palrs_hub.local_hub.refusals import forbidden
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FIELDS = ("repository", "oid", "size", "expires")
+_FIELDS = ("action", "repository", "oid", "size", "expires")
 
 
-def sign(key: bytes, *, repository: int, oid: str, size: int) -> dict[str, str]:
-    """The query that lets its bearer upload one content to one repository for a while."""
+@dataclass(frozen=True)
+class Link:
+    """What a link lets its bearer do, for a while.
+
+    Attributes:
+        action: The one thing that it is good for.
+        repository: The key of the repository.
+        oid: The sha256 of the content.
+        size: Its size.
+    """
+
+    action: str
+    repository: int
+    oid: str
+    size: int
+
+
+def sign(key: bytes, link: Link) -> dict[str, str]:
+    """The query that a link carries."""
     query = {
-        "repository": str(repository),
-        "oid": oid,
-        "size": str(size),
+        "action": link.action,
+        "repository": str(link.repository),
+        "oid": link.oid,
+        "size": str(link.size),
         "expires": str(int(time.time()) + limits.UPLOAD_LINK_SECONDS),
     }
     return query | {"signature": _signature(key, query)}
 
 
-def check(key: bytes, query: Mapping[str, str]) -> tuple[int, str, int]:
-    """Returns repository, oid and size that the link is for, if it is genuine and still good."""
+def check(key: bytes, query: Mapping[str, str], action: str) -> Link:
+    """Returns what the link is for, if it is genuine, still good, and good for the action."""
     given = query.get("signature", "")
     if not hmac.compare_digest(given.encode(), _signature(key, query).encode()):
-        raise forbidden("This upload link was not made by this Hub")
+        raise forbidden("This link was not made by this Hub")
+    if query["action"] != action:
+        raise forbidden("This link is for something else")
     if int(query["expires"]) < time.time():
-        raise forbidden("This upload link has expired; ask for a new one")
-    return int(query["repository"]), query["oid"], int(query["size"])
+        raise forbidden("This link has expired; ask for a new one")
+    return Link(action, int(query["repository"]), query["oid"], int(query["size"]))
 
 
 def _signature(key: bytes, query: Mapping[str, str]) -> str:

@@ -106,6 +106,14 @@ def find_caller(connection: sqlite3.Connection, value: str) -> Caller | None:
     return found
 
 
+def find_user(connection: sqlite3.Connection, name: str) -> str | None:
+    """The user of that name in whatever case, as far as there is a token for them."""
+    row = connection.execute(
+        "SELECT user FROM tokens WHERE user = ? COLLATE NOCASE LIMIT 1", (name,)
+    ).fetchone()
+    return None if row is None else str(row["user"])
+
+
 def any_token(connection: sqlite3.Connection) -> bool:
     """Whether the hub has tokens; without any it takes every caller for its one local user."""
     return connection.execute("SELECT 1 FROM tokens LIMIT 1").fetchone() is not None

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+    from palrs_hub.local_hub.records import Repository
+
 
 def read_tree(connection: sqlite3.Connection, tree: str) -> Tree:
     """All files of the tree, ordered by path."""
@@ -35,7 +37,7 @@ def read_entry(connection: sqlite3.Connection, tree: str, path: str) -> Entry | 
 def write_tree(connection: sqlite3.Connection, files: Tree) -> str:
     """Stores the tree if it is new; returns its hash."""
     _check(files)
-    tree = _hash(files.values())
+    tree = tree_hash(files.values())
     connection.executemany(
         "INSERT OR IGNORE INTO tree_entries VALUES (?, ?, ?, ?, ?, ?)",
         (
@@ -46,9 +48,21 @@ def write_tree(connection: sqlite3.Connection, files: Tree) -> str:
     return tree
 
 
-def drop_unused_trees(connection: sqlite3.Connection) -> None:
-    """Forgets the trees that no commit has any more."""
-    connection.execute("DELETE FROM tree_entries WHERE tree NOT IN (SELECT tree FROM commits)")
+def trees_of(connection: sqlite3.Connection, repository: Repository) -> list[str]:
+    """The trees of all commits of a repository."""
+    rows = connection.execute(
+        "SELECT DISTINCT tree FROM commits WHERE repository = ?", (repository.key,)
+    )
+    return [row["tree"] for row in rows]
+
+
+def drop_unused_trees(connection: sqlite3.Connection, trees: Iterable[str]) -> None:
+    """Forgets those of the trees that no commit has any more."""
+    connection.executemany(
+        "DELETE FROM tree_entries WHERE tree = ?1 "
+        "AND NOT EXISTS (SELECT 1 FROM commits WHERE tree = ?1)",
+        ((tree,) for tree in trees),
+    )
 
 
 def folders(files: Tree) -> dict[str, str]:
@@ -58,7 +72,7 @@ def folders(files: Tree) -> dict[str, str]:
         parts = path.split("/")
         for depth in range(1, len(parts)):
             inside.setdefault("/".join(parts[:depth]), []).append(entry)
-    return {folder: _hash(entries) for folder, entries in inside.items()}
+    return {folder: tree_hash(entries) for folder, entries in inside.items()}
 
 
 def children(files: Tree, folder: str, *, recursive: bool) -> list[Entry | tuple[str, str]]:
@@ -78,6 +92,8 @@ def children(files: Tree, folder: str, *, recursive: bool) -> list[Entry | tuple
 def _check(files: Tree) -> None:
     if len(files) > limits.FILES_PER_REPOSITORY:
         raise too_large("The number of files", limits.FILES_PER_REPOSITORY, "files")
+    if sum(entry.size for entry in files.values()) > limits.REPOSITORY_BYTES:
+        raise too_large("The files of this repository together", limits.REPOSITORY_BYTES)
     for path in files:
         parts = path.split("/")
         for depth in range(1, len(parts)):
@@ -86,7 +102,8 @@ def _check(files: Tree) -> None:
                 raise bad_request(f"{folder!r} is a file, so {path!r} cannot be in it.")
 
 
-def _hash(entries: Iterable[Entry]) -> str:
+def tree_hash(entries: Iterable[Entry]) -> str:
+    """The hash that names a tree of these files."""
     # Not git's own form of a tree: clients only compare these hashes, they never compute them.
     digest = hashlib.sha1(b"tree\0", usedforsecurity=False)
     for entry in sorted(entries, key=lambda entry: entry.path):

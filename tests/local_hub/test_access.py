@@ -90,6 +90,79 @@ def test_a_gated_repository_shows_itself_but_not_its_files(
     owner.auth_check(repo_id, write=True)
 
 
+def ask(hub, api, repo_id):
+    headers = {"authorization": f"Bearer {api.token}"} if api.token else {}
+    return httpx2.post(f"{hub.url}/{repo_id}/ask-access", headers=headers)
+
+
+def users(requests):
+    return [(request.username, request.status) for request in requests]
+
+
+def test_who_is_accepted_may_read(hub, owner, stranger, anonymous, repo_id, tmp_path):
+    owner.update_repo_settings(repo_id, gated="manual")
+    assert ask(hub, anonymous, repo_id).status_code == 401
+    for _ in range(2):
+        assert ask(hub, stranger, repo_id).json()["status"] == "pending"
+    with pytest.raises(GatedRepoError, match="waits for a decision"):
+        stranger.auth_check(repo_id)
+    assert users(owner.list_pending_access_requests(repo_id)) == [("eve", "pending")]
+    owner.accept_access_request(repo_id, "eve")
+    assert users(owner.list_accepted_access_requests(repo_id)) == [("eve", "accepted")]
+    assert not [*owner.list_pending_access_requests(repo_id)]
+    stranger.auth_check(repo_id)
+    hf_hub_download(
+        repo_id, ".gitattributes", endpoint=hub.url, token=stranger.token, cache_dir=tmp_path
+    )
+    owner.cancel_access_request(repo_id, "eve")
+    (request,) = owner.list_pending_access_requests(repo_id)
+    owner.reject_access_request(repo_id, request_id=request.request_id, rejection_reason="no")
+    assert users(owner.list_rejected_access_requests(repo_id)) == [("eve", "rejected")]
+    ask(hub, stranger, repo_id)
+    with pytest.raises(GatedRepoError, match="rejected"):
+        stranger.auth_check(repo_id)
+
+
+def test_an_automatic_gate_opens_to_who_asks(hub, owner, stranger, repo_id):
+    owner.update_repo_settings(repo_id, gated="auto")
+    with pytest.raises(GatedRepoError, match="ask-access"):
+        stranger.auth_check(repo_id)
+    assert ask(hub, stranger, repo_id).json()["status"] == "accepted"
+    stranger.auth_check(repo_id)
+
+
+def test_access_is_granted_unasked(owner, stranger, repo_id):
+    with pytest.raises(HfHubHTTPError, match="not gated"):
+        owner.grant_access(repo_id, "eve")
+    owner.update_repo_settings(repo_id, gated="manual")
+    owner.grant_access(repo_id, "EVE")
+    stranger.auth_check(repo_id)
+    with pytest.raises(HfHubHTTPError, match="already"):
+        owner.grant_access(repo_id, "eve")
+    with pytest.raises(HfHubHTTPError, match="no user"):
+        owner.grant_access(repo_id, "nobody")
+    with pytest.raises(HfHubHTTPError, match="no such request"):
+        owner.accept_access_request(repo_id, "nobody")
+
+
+def test_only_owners_decide_on_requests(hub, owner, stranger, reader, wire, repo_id):
+    owner.update_repo_settings(repo_id, gated="manual")
+    ask(hub, stranger, repo_id)
+    for api in (stranger, reader):
+        for decide in (
+            lambda api=api: [*api.list_pending_access_requests(repo_id)],
+            lambda api=api: api.accept_access_request(repo_id, "eve"),
+            lambda api=api: api.grant_access(repo_id, "eve"),
+        ):
+            with pytest.raises(HfHubHTTPError) as refused:
+                decide()
+            assert refused.value.response.status_code == 403
+    assert wire.get(f"/api/models/{repo_id}/user-access-request/odd").status_code == 404
+    odd = {"user": "eve", "status": "odd"}
+    route = f"/api/models/{repo_id}/user-access-request/handle"
+    assert wire.post(route, json=odd).status_code == 400
+
+
 def test_a_missing_repository_says_so_in_the_header_even_when_the_status_is_401(hub):
     # Over plain http the client does not recognise a bare 401.
     answer = httpx2.get(f"{hub.url}/api/models/lab/never-made")

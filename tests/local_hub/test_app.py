@@ -7,16 +7,17 @@ from palrs_hub.local_hub import limits
 from palrs_hub.local_hub.app import ROUTES
 
 
-def test_what_is_not_served_says_so(wire):
-    answer = wire.get("/api/collections/lab/x")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_what_is_not_served_says_so(wire, method):
+    answer = wire.request(method, "/api/collections/lab/x")
     assert answer.status_code == 501
-    assert "does not serve GET /api/collections/lab/x" in answer.json()["error"]
-    assert wire.get("/no/such/page").status_code == 404
-    assert wire.patch("/api/models").status_code == 501
+    assert f"does not serve {method} /api/collections/lab/x" in answer.json()["error"]
+    assert wire.request(method, "/no/such/page").status_code == 404
 
 
 def test_a_repository_without_namespace_is_not_found(wire, bare_wire):
-    for path in ("/api/models/gpt2", "/api/models/gpt2/revision/main", "/gpt2/resolve/main/x"):
+    below = ("", "/revision/main", "/tree/main")
+    for path in (*(f"/api/models/gpt2{rest}" for rest in below), "/gpt2/resolve/main/x"):
         for client, status in ((wire, 404), (bare_wire, 401)):
             answer = client.get(path)
             assert (answer.status_code, answer.headers["x-error-code"]) == (status, "RepoNotFound")

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from palrs_hub.local_hub import signing
+from palrs_hub.local_hub import limits, signing
+from palrs_hub.local_hub.refusals import Refusal
 
 CONTENT = b"large" * 1000
 SIZE = len(CONTENT)
@@ -85,12 +86,15 @@ def test_an_upload_without_a_link_is_refused_before_it_is_taken_in(hub, bare_wir
         assert connection.recv(100).startswith(b"HTTP/1.1 403")
 
 
-def test_a_link_expires(monkeypatch):
-    query = signing.sign(b"key", repository=1, oid=OID, size=3)
-    assert signing.check(b"key", query) == (1, OID, 3)
+def test_a_link_expires_and_is_good_for_one_action(monkeypatch):
+    link = signing.Link("upload", 1, OID, 3)
+    query = signing.sign(b"key", link)
+    assert signing.check(b"key", query, "upload") == link
+    with pytest.raises(Refusal, match="something else"):
+        signing.check(b"key", query, "download")
     monkeypatch.setattr(signing.time, "time", lambda: int(query["expires"]) + 1)
-    with pytest.raises(signing.forbidden("").__class__, match="expired"):
-        signing.check(b"key", query)
+    with pytest.raises(Refusal, match="expired"):
+        signing.check(b"key", query, "upload")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +120,84 @@ def test_where_to_leave_files_for_xet_is_told_to_those_who_may_commit(wire, bare
     assert told.headers["x-xet-cas-url"] == told.json()["casUrl"]
     assert told.json()["casUrl"].startswith("local://")
     assert bare_wire.get(route).status_code == 401
+
+
+def download(client, repo_id, oid=OID, size=SIZE):
+    body = {"operation": "download", "objects": [{"oid": oid, "size": size}]}
+    told = client.post(f"/{repo_id}.git/info/lfs/objects/batch", json=body)
+    return told.json()["objects"][0] if told.status_code == 200 else told
+
+
+def test_an_object_is_downloaded_by_its_link(wire, bare_wire, private_id):
+    wire.put(
+        batch(wire, private_id).json()["objects"][0]["actions"]["upload"]["href"], content=CONTENT
+    )
+    href = download(wire, private_id)["actions"]["download"]["href"]
+    assert bare_wire.get(href).content == CONTENT
+    assert bare_wire.get(href.replace(OID, "0" * 64)).status_code == 403
+    assert download(wire, private_id, oid="0" * 64)["error"]["code"] == 404
+    assert download(bare_wire, private_id).headers["x-error-code"] == "RepoNotFound"
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(limits, "LFS_PART_BYTES", 2000)
+
+
+def multipart(client, repo_id):
+    objects = [{"oid": OID, "size": SIZE}]
+    body = {"operation": "upload", "transfers": ["basic", "multipart"], "objects": objects}
+    told = client.post(f"/{repo_id}.git/info/lfs/objects/batch", json=body).json()["objects"][0]
+    return told["actions"]["upload"] if "actions" in told else None
+
+
+def send_parts(client, action, numbers=(1, 2, 3)):
+    etags = []
+    for number in numbers:
+        part = CONTENT[2000 * (number - 1) : 2000 * number]
+        answer = client.put(action["header"][str(number)], content=part)
+        assert answer.status_code == 200
+        etags.append({"partNumber": number, "etag": answer.headers["etag"]})
+    return {"oid": OID, "parts": etags}
+
+
+def test_an_object_is_sent_in_parts(hub, wire, bare_wire, repo_id, small_parts):
+    action = multipart(wire, repo_id)
+    assert action["header"]["chunk_size"] == "2000"
+    completion = send_parts(bare_wire, action, (3, 1, 2))
+    assert bare_wire.post(action["href"], json=completion).status_code == 200
+    assert multipart(wire, repo_id) is None
+    # To complete it again, as a client does that missed the answer, is no error.
+    assert bare_wire.post(action["href"], json=completion).status_code == 200
+    assert commit(wire, repo_id).status_code == 200
+    assert wire.get(f"/{repo_id}/resolve/main/x.bin").content == CONTENT
+    assert not [*(hub.store.root / "parts").iterdir()]
+
+
+def test_parts_that_are_missing_or_others_are_refused(wire, bare_wire, repo_id, small_parts):
+    action = multipart(wire, repo_id)
+    some = send_parts(bare_wire, action, (1, 2))
+    missing = bare_wire.post(action["href"], json=some)
+    assert (missing.status_code, "Part 3" in missing.json()["error"]) == (400, True)
+    complete = send_parts(bare_wire, action)
+    altered = {**complete, "parts": [{**part, "etag": "x"} for part in complete["parts"]]}
+    assert bare_wire.post(action["href"], json=altered).status_code == 400
+    bare_wire.put(action["header"]["3"], content=b"something else")
+    assert bare_wire.post(action["href"], json=complete).status_code == 400
+    too_much = bare_wire.put(action["header"]["3"], content=b"x" * (300 << 20))
+    assert too_much.status_code == 413
+    assert bare_wire.put(action["href"], content=b"x").status_code in (403, 405, 404)
+    assert bare_wire.put("/lfs/part/0").status_code == 404
+    assert commit(wire, repo_id).status_code == 400
+
+
+def test_a_repository_takes_no_more_than_its_share(wire, repo_id, monkeypatch):
+    monkeypatch.setattr(limits, "REPOSITORY_BYTES", SIZE - 1)
+    told = batch(wire, repo_id).json()["objects"][0]
+    assert told["error"]["code"] == 413
+    assert "over this Hub's limit" in told["error"]["message"]
+    # Nor what it is said to have been left by Xet.
+    assert commit(wire, repo_id).status_code == 413
 
 
 PROGRAM = """

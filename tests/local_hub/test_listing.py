@@ -69,6 +69,63 @@ def test_pages_follow_each_other_until_the_limit(owner, shelf, monkeypatch):
     assert found(owner.list_models(filter=tag, sort="created_at", limit=2)) == newest_first[:2]
 
 
+def next_link(answer):
+    return answer.links["next"]["url"]
+
+
+def test_a_page_skips_nothing_when_others_come_and_go(owner, wire, shelf):
+    tag, (first, second, third) = shelf
+    page = wire.get(f"/api/models?filter={tag}&sort=createdAt&limit=1")
+    assert [item["id"] for item in page.json()] == [third]
+    owner.delete_repo(third)
+    after = wire.get(next_link(page))
+    assert [item["id"] for item in after.json()] == [second]
+    assert [item["id"] for item in wire.get(next_link(after)).json()] == [first]
+
+
+@pytest.mark.parametrize("cursor", ["x", ":", "1:", "1", "-1:2", "1:x", "9" * 30 + ":1"])
+def test_a_cursor_of_ones_own_making_is_refused(wire, cursor):
+    assert wire.get("/api/models", params={"cursor": cursor}).status_code == 400
+
+
+def test_words_are_found_inside_words(owner, shelf):
+    tag, made = shelf
+    assert {*found(owner.list_models(filter=tag, search="EBR"))} == {*made}
+    assert {*found(owner.list_models(filter=tag, search="ze br"))} == {*made}
+    assert found(owner.list_models(filter=tag, search='zebra"')) == []
+    assert found(owner.list_models(filter=tag, search="zebra OR nothing*")) == []
+
+
+@pytest.mark.parametrize("few", [0, 1_000])
+@pytest.mark.parametrize("some", [0, 1_000])
+def test_all_ways_to_search_find_the_same(owner, shelf, monkeypatch, few, some):
+    tag, made = shelf
+    monkeypatch.setattr("palrs_hub.local_hub.search._FEW", few)
+    monkeypatch.setattr("palrs_hub.local_hub.search._SOME", some)
+    for search in ("zebra", "zebra or", "palrs-hub", "word"):
+        for sort in ("created_at", "last_modified"):
+            models = owner.list_models(search=search, filter=tag, author="lab", sort=sort)
+            assert found(models) == made[::-1]
+    assert found(owner.list_models(search="zebra word2", filter=tag)) == [made[2]]
+    # The index looks at the end of a long word only; its beginning decides all the same.
+    assert found(owner.list_models(search=f"x{made[0]}", filter=tag)) == []
+
+
+def test_what_is_no_longer_said_is_no_longer_found(owner, put, shelf):
+    tag, made = shelf
+    put(made[0], "README.md", CARD.format(tag=tag, word="quagga").encode())
+    assert found(owner.list_models(filter=tag, search="word0")) == []
+    assert found(owner.list_models(filter=tag, search="quagga")) == [made[0]]
+    owner.delete_repo(made[0])
+    assert found(owner.list_models(search="quagga", filter=tag)) == []
+
+
+def test_a_search_has_bounds(wire):
+    for params in ({"search": "word " * 30}, {"filter": ["tag"] * 60}):
+        assert wire.get("/api/models", params=params).status_code == 413
+    assert wire.get("/api/models", params={"search": "a\0bc"}).status_code == 400
+
+
 def test_how_much_is_told_of_each(owner, shelf):
     tag, _ = shelf
     short = next(iter(owner.list_models(filter=tag, limit=1)))
@@ -121,6 +178,15 @@ def test_a_tree_shows_files_and_folders(owner, with_tree):
 def test_a_tree_comes_in_pages(owner, with_tree, monkeypatch):
     monkeypatch.setattr(limits, "TREE_PAGE", 2)
     assert len(list(owner.list_repo_tree(with_tree, recursive=True))) == 6
+
+
+def test_the_pages_of_a_tree_are_of_one_commit(owner, put, wire, with_tree, monkeypatch):
+    monkeypatch.setattr(limits, "TREE_PAGE", 4)
+    page = wire.get(f"/api/models/{with_tree}/tree/main?recursive=true")
+    owner.delete_file("a.txt", with_tree)
+    put(with_tree, "folder/between.txt", b"new")
+    paths = [item["path"] for item in wire.get(next_link(page)).json()]
+    assert paths == ["folder/deep", "folder/deep/c.txt"]
 
 
 def test_a_tree_tells_who_changed_what_last(owner, put, with_tree):

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 
@@ -47,7 +50,67 @@ def test_a_moved_repository_takes_its_history_along(owner, put, repo_id, new_id)
     owner.move_repo(repo_id, target)
     assert owner.model_info(target).sha == commit.oid
     assert [model.id for model in owner.list_models(search=target)] == [target]
+
+
+def test_the_old_name_leads_to_the_new_one(hub, owner, put, wire, repo_id, new_id, tmp_path):
+    put(repo_id, "folder/a b.txt", b"a")
+    target = new_id()
+    owner.move_repo(repo_id, target)
+    assert owner.model_info(repo_id).id == target
+    assert owner.list_repo_files(repo_id) == [".gitattributes", "folder/a b.txt"]
+    path = hf_hub_download(repo_id, "folder/a b.txt", endpoint=hub.url, cache_dir=tmp_path)
+    assert Path(path).read_bytes() == b"a"
+    put(repo_id, "b.txt", b"b")
+    assert owner.file_exists(target, "b.txt")
+    answer = wire.get(f"/api/models/{repo_id}/tree/main?recursive=true")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == f"{hub.url}/api/models/{target}/tree/main?recursive=true"
+    third = new_id()
+    owner.move_repo(target, third)
+    assert owner.model_info(repo_id).id == owner.model_info(target).id == third
+
+
+def test_the_old_name_of_a_private_repository_tells_nothing(owner, stranger, private_id, new_id):
+    owner.move_repo(private_id, new_id())
+    assert owner.repo_exists(private_id)
+    with pytest.raises(RepositoryNotFoundError):
+        stranger.model_info(private_id)
+
+
+def test_the_old_name_can_be_taken(owner, repo_id, new_id):
+    target = new_id()
+    owner.move_repo(repo_id, target)
+    owner.create_repo(repo_id)
+    assert owner.model_info(repo_id).id == repo_id
+    owner.delete_repo(repo_id)
     assert not owner.repo_exists(repo_id)
+    owner.move_repo(target, repo_id)
+    assert owner.model_info(target).id == repo_id
+
+
+def test_to_delete_takes_the_new_name(owner, repo_id, new_id):
+    target = new_id()
+    owner.move_repo(repo_id, target)
+    with pytest.raises(RepositoryNotFoundError, match=f"it is {target} now"):
+        owner.delete_repo(repo_id)
+    owner.delete_repo(target)
+    assert not owner.repo_exists(repo_id)
+
+
+def test_likes(owner, stranger, reader, wire, repo_id):
+    for _ in range(2):
+        assert wire.post(f"/api/models/{repo_id}/like").status_code == 200
+    assert [user.username for user in stranger.list_repo_likers(repo_id)] == ["ada"]
+    assert stranger.model_info(repo_id).likes == 1
+    assert repo_id in stranger.list_liked_repos("ada").models
+    owner.update_repo_settings(repo_id, private=True)
+    assert repo_id not in stranger.list_liked_repos("ada").models
+    assert repo_id in owner.list_liked_repos().models
+    with pytest.raises(HfHubHTTPError):
+        reader.unlike(repo_id)
+    owner.unlike(repo_id)
+    assert owner.model_info(repo_id).likes == 0
+    assert repo_id not in owner.list_liked_repos().models
 
 
 def test_a_repository_is_not_moved_onto_another(owner, repo_id, new_id):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import httpx2
 import pytest
@@ -11,7 +12,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HTTPError
 
 from palrs_hub.errors import LocalHubError, MissingExtraError
-from palrs_hub.local_hub import new_token, running_hub, serve, server
+from palrs_hub.local_hub import new_token, running_hub, serve, server, verify
 
 
 def test_a_hub_takes_a_free_port_and_gives_it_back(tmp_path):
@@ -81,6 +82,26 @@ def test_the_same_folder_serves_again(tmp_path):
         assert HfApi(endpoint=hub.url, token=False).repo_exists("lab/name")
 
 
+def test_a_folder_is_served_by_one_process_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_CLAIM_SECONDS", 0)
+    with running_hub(tmp_path), pytest.raises(LocalHubError, match="in use by another"):
+        serve(tmp_path)
+    with running_hub(tmp_path):
+        pass
+
+
+def test_what_a_killed_server_left_behind_is_removed(tmp_path):
+    with running_hub(tmp_path) as hub:
+        left = hub.store.blobs.incoming / "left"
+    left.write_bytes(b"half")
+    assert [defect.message for defect in verify(tmp_path).defects] == [
+        "was left behind by an upload"
+    ]
+    with running_hub(tmp_path):
+        assert not left.exists()
+    assert verify(tmp_path).sound
+
+
 def test_missing_packages_are_named_by_their_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MissingExtraError, match=r"palrs-hub\[serve\]"):
@@ -114,7 +135,10 @@ serve(sys.argv[1], on_ready=lambda hub: print(hub.url, flush=True))
 """
 
 
-def test_a_hub_that_is_killed_has_each_commit_whole_or_not_at_all(tmp_path):
+def test_a_hub_that_is_killed_has_each_commit_whole_or_not_at_all(tmp_path, monkeypatch):
+    # Else the client waits 23 s for the server to come back.
+    no_wait = types.SimpleNamespace(sleep=lambda seconds: None)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", no_wait)
     server_process = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -144,6 +168,7 @@ def test_a_hub_that_is_killed_has_each_commit_whole_or_not_at_all(tmp_path):
         assert {*acknowledged} <= {*history}
         # Each commit but the first added three files.
         assert len(api.list_repo_files("lab/name")) == 1 + 3 * (len(history) - 1)
+    assert verify(tmp_path).sound
 
 
 def test_the_embedded_hub_imports_no_heavy_package():
