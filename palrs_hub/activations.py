@@ -82,11 +82,15 @@ def read_moments(
 
 @contextlib.contextmanager
 def inference(model: torch.nn.Module) -> Iterator[None]:
-    """No gradients and no dropout within; the model's mode is restored after."""
+    """No gradients and no dropout within; the model's mode is restored after.
+
+    Not ``torch.inference_mode``: buffers that a model updates as it runs (some rotary embeddings)
+    would be useless for training from then on.
+    """
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             yield
     finally:
         model.train(training)

@@ -154,8 +154,9 @@ class Steering:
             for addition in self._additions:
                 layer = addition.intervention.layer
                 # Before transformers' own capture hooks, so that hidden_states show the steering.
-                handle = blocks.modules[layer].register_forward_hook(
-                    self._hook(addition, blocks.hidden_size), prepend=True
+                block = blocks.modules[layer]
+                handle = block.register_forward_hook(
+                    self._hook(addition, block, blocks.hidden_size), prepend=True
                 )
                 undo.callback(handle.remove)
                 self._handles.append(handle)
@@ -214,12 +215,13 @@ class Steering:
             _ATTACHED[model].remove(self)
 
     def _hook(
-        self, addition: _Addition, hidden_size: int
+        self, addition: _Addition, block: torch.nn.Module, hidden_size: int
     ) -> Callable[[torch.nn.Module, object, object], object]:
         layer = addition.intervention.layer
 
         def hook(module: torch.nn.Module, arguments: object, output: object) -> object:
-            if self._suspended:
+            # A deep copy of the model takes its hooks along, but no handle could ever detach them.
+            if self._suspended or module is not block:
                 return output
             hidden = residual_of(output, hidden_size, layer)
             return with_residual(output, hidden + addition.product.to(hidden))

@@ -248,6 +248,18 @@ def test_detach_leaves_no_trace_when_generation_raises(llama):
     assert all(torch.equal(before[key], value) for key, value in llama.state_dict().items())
 
 
+def test_a_copy_of_a_steered_model_is_not_steered(llama):
+    unsteered = logits_of(llama, IDS)
+    steering = vector_for(llama).attach(llama)
+    twin = copy.deepcopy(llama)
+    assert attached(twin) == ()
+    assert torch.equal(logits_of(twin, IDS), unsteered)
+    steering.detach()
+    assert torch.equal(logits_of(twin, IDS), unsteered)
+    with vector_for(twin).attach(twin):
+        assert not torch.equal(logits_of(twin, IDS), unsteered)
+
+
 def test_detach_twice_is_no_error_and_entering_after_it_is(llama):
     steering = vector_for(llama).attach(llama)
     steering.detach()
