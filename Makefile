@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP) ## Do the main job on the model that comes along: extract, prove, push, pull, attach
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/palrs-hub demo $(if $(JSON),--json $(JSON))
+	$(BIN)/palrs-hub demo $(if $(JSON),--json $(JSON))
 
 test: $(STAMP) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(THREADS) $(ARGS)

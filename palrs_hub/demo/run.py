@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import torch
+
 from palrs_hub import compatibility
 from palrs_hub.auto import AutoSteeredModelForCausalLM
 from palrs_hub.demo import model_folder, pairs_file, wrong_models
@@ -90,6 +92,8 @@ def run_demo(workspace: Path, *, say: Say, progress: bool) -> DemoResult:
         say: Called with a line about each step.
         progress: Show progress bars.
     """
+    # Threads of a model this small wait for each other more than they work.
+    torch.set_num_threads(1)
     seconds: dict[str, float] = {}
     with _timed(seconds, "base_model", say, "Publishing the base model and loading it back"):
         base = push_model(model_folder(), BASE_REPO)
