@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palrs_hub.activations import read_moments
+from palrs_hub.blocks import find_blocks
 from palrs_hub.diagnostics import diagnose
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.inputs import prepare_pairs
@@ -25,6 +26,7 @@ from palrs_hub.manifest import (
 from palrs_hub.methods import METHODS, Switches
 from palrs_hub.model_facts import base_model_facts
 from palrs_hub.pairs.pair import PairSet, PreferencePair, content_sha256
+from palrs_hub.steer import suspended
 from palrs_hub.vector import SteeringVector
 
 if TYPE_CHECKING:
@@ -179,7 +181,7 @@ def extract(
     """Read a model's residual stream on preference pairs and find the candidate directions.
 
     One streaming pass reads all layers and positions; the result does not depend on batch size or
-    padding beyond rounding.
+    padding beyond rounding. Whatever steers the model is suspended meanwhile.
 
     Args:
         model: A transformers model with a decoder.
@@ -217,15 +219,20 @@ def extract(
     prepared = prepare_pairs(
         tokenizer, pairs, input_format=switches.input_format, positions=switches.positions
     )
-    chosen, rejected = read_moments(
-        model,
-        prepared.chosen,
-        prepared.rejected,
-        batch_size=batch_size,
-        padding_side=padding_side,
-        progress=progress,
-    )
-    layers = tuple(range(chosen.mean.shape[1]))
+    layers = tuple(range(len(find_blocks(model))))
+    with suspended(model):
+        # First what is quick and may refuse: a model that could not be steered afterwards.
+        facts = base_model_facts(
+            model, tokenizer, layers, repo_id=base_model, revision=base_revision
+        )
+        chosen, rejected = read_moments(
+            model,
+            prepared.chosen,
+            prepared.rejected,
+            batch_size=batch_size,
+            padding_side=padding_side,
+            progress=progress,
+        )
     raw = METHODS[method].direction(chosen, rejected)
     if not np.linalg.norm(raw, axis=-1).any():
         raise ExtractionError(
@@ -239,9 +246,7 @@ def extract(
         layers=layers,
         candidates=scaled(raw, chosen.mean, switches.scale),
         diagnostics=diagnose(chosen, rejected, raw, prepared.positions, layers),
-        base_model=base_model_facts(
-            model, tokenizer, layers, repo_id=base_model, revision=base_revision
-        ),
+        base_model=facts,
         data=describe_data(pairs),
     )
 

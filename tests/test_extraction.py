@@ -131,6 +131,15 @@ def test_an_extracted_vector_fits_its_own_model(extraction, demo_model, demo_tok
         assert steering.findings == ()
 
 
+def test_what_steers_the_model_is_not_extracted(demo_model, demo_tokenizer, pairs, extraction):
+    vector = extraction.vector(position="-2", layer=1, coefficient=1.0, name="n", task="t")
+    with vector.attach(demo_model) as steering:
+        found = extract(demo_model, demo_tokenizer, pairs)
+        assert attached(demo_model) == (steering,)
+    np.testing.assert_array_equal(found.candidates, extraction.candidates)
+    assert found.base_model == extraction.base_model
+
+
 def test_wrong_words_are_refused(demo_model, demo_tokenizer, pairs, extraction):
     with pytest.raises(UsageError, match="Methods: palrs, mean_difference"):
         extract(demo_model, demo_tokenizer, pairs, "magic")
