@@ -6,7 +6,7 @@ STAMP := $(VENV)/.palrs-hub-is-set-up
 THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-interop check format bench clean
+.PHONY: help setup demo test test-interop check survey format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ format: $(STAMP) ## Format, sort imports, fix what can be fixed, regenerate the 
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 	$(BIN)/python docs/generate.py
+
+survey: $(STAMP) ## Build every text-generating class of transformers and check its blocks: docs/models.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.survey --write
 
 bench: $(STAMP) ## Run the benchmarks: side by side in one run, one JSON line each
 	$(BIN)/python -m benchmarks

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import fingerprint_distances, hub_load
+from benchmarks import fingerprint_distances, hub_load, sweep
 
 BENCHMARKS = {
     "fingerprint_distances": fingerprint_distances.main,
     "hub_load": hub_load.main,
+    "sweep": sweep.main,
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Run by ``make format`` and ``make check``.
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import click
 
 from palrs_hub import errors
 from palrs_hub.cli import COMMANDS, cli
+from palrs_hub.cli.main import load_command
 
 DOCS = Path(__file__).parent
 WIDTH = 100
@@ -51,8 +51,7 @@ def command_line() -> str:
         _exit_codes(),
     ]
     for name in COMMANDS:
-        command = importlib.import_module(f"palrs_hub.cli.{name}").command
-        parts += [f"## palrs-hub {name}\n", _help(command, f"palrs-hub {name}")]
+        parts += [f"## palrs-hub {name}\n", _help(load_command(name), f"palrs-hub {name}")]
     return "\n".join(parts)
 
 

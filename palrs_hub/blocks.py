@@ -15,8 +15,6 @@ import torch
 from palrs_hub.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from transformers import PretrainedConfig
 
 # Where the general rule misses: model_type -> path of the list of blocks.
@@ -58,12 +56,14 @@ def find_blocks(model: torch.nn.Module) -> DecoderBlocks:
     config = text_config(model)
     number, width = config.num_hidden_layers, config.hidden_size
     decoder = _decoder(model)
+    root = decoder if _candidates(decoder, number) else model
     blocks = _from_table(model, config.model_type) or _by_name(decoder, number)
-    blocks = blocks or _by_search(decoder, number) or _by_search(model, number)
+    blocks = blocks or _by_search(root, number)
     if blocks is None:
+        found = "several lists" if _candidates(root, number) else "no list"
         raise ModelError(
-            f"Cannot tell the decoder blocks of {type(model).__name__}: no list of {number} "
-            "modules was found in it. Add its path to EXCEPTIONS in palrs_hub/blocks.py."
+            f"Cannot tell the decoder blocks of {type(model).__name__}: {found} of {number} "
+            "modules in it. Add the path of the right one to EXCEPTIONS in palrs_hub/blocks.py."
         )
     path = next(name for name, module in model.named_modules() if module is blocks)
     return DecoderBlocks(path, tuple(blocks), width)
@@ -80,7 +80,17 @@ def text_config(model: torch.nn.Module) -> PretrainedConfig:
         raise ModelError(
             f"Expected a model of transformers; {type(model).__name__} has no transformers config."
         )
-    text = config.get_text_config(decoder=True)
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"{type(model).__name__} has an encoder: its decoder's tokens are not the text that it "
+            "is given. Only decoders can be steered."
+        )
+    try:
+        text = config.get_text_config(decoder=True)
+    except ValueError as error:
+        raise ModelError(
+            f"The config of {type(model).__name__} does not tell one text decoder: {error}"
+        ) from error
     for name in ("num_hidden_layers", "hidden_size"):
         if not isinstance(getattr(text, name, None), int):
             raise ModelError(f"The config of {type(model).__name__} does not tell {name}.")
@@ -98,7 +108,8 @@ def residual_of(output: object, hidden_size: int, layer: int) -> torch.Tensor:
     Raises:
         ModelError: The block returns something else, so that it cannot be steered safely.
     """
-    tensor = output[0] if isinstance(output, tuple) and output else output
+    # Not a named tuple: its first field may be one of several streams.
+    tensor = output[0] if type(output) in (tuple, list) and output else output  # type: ignore[index]
     if (
         isinstance(tensor, torch.Tensor)
         and tensor.dim() == 3
@@ -115,6 +126,8 @@ def residual_of(output: object, hidden_size: int, layer: int) -> torch.Tensor:
 
 def with_residual(output: object, residual: torch.Tensor) -> object:
     """What a block returned, with its residual stream replaced."""
+    if isinstance(output, list):
+        return [residual, *output[1:]]
     return (residual, *output[1:]) if isinstance(output, tuple) else residual
 
 
@@ -131,26 +144,28 @@ def _from_table(model: torch.nn.Module, model_type: str) -> torch.nn.ModuleList 
 
 
 def _by_name(decoder: torch.nn.Module, number: int) -> torch.nn.ModuleList | None:
-    for name in _LIST_NAMES:
-        found = getattr(decoder, name, None)
-        if isinstance(found, torch.nn.ModuleList) and len(found) == number:
-            return found
-    return None
+    """The list with a usual name, unless several have one."""
+    named = {name: getattr(decoder, name, None) for name in _LIST_NAMES}
+    found = [
+        module
+        for module in named.values()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == number
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _by_search(root: torch.nn.Module, number: int) -> torch.nn.ModuleList | None:
     """The shallowest list of the right length, unless several are equally shallow."""
-    by_depth: dict[int, list[torch.nn.ModuleList]] = {}
-    for depth, module in _lists(root):
-        if len(module) == number:
-            by_depth.setdefault(depth, []).append(module)
-    if not by_depth:
-        return None
-    shallowest = by_depth[min(by_depth)]
+    candidates = _candidates(root, number)
+    least = min((depth for depth, _ in candidates), default=0)
+    shallowest = [module for depth, module in candidates if depth == least]
     return shallowest[0] if len(shallowest) == 1 else None
 
 
-def _lists(root: torch.nn.Module) -> Iterator[tuple[int, torch.nn.ModuleList]]:
-    for name, module in root.named_modules():
-        if isinstance(module, torch.nn.ModuleList):
-            yield name.count("."), module
+def _candidates(root: torch.nn.Module, number: int) -> list[tuple[int, torch.nn.ModuleList]]:
+    """Every list of the right length, and how deep it is."""
+    return [
+        (name.count("."), module)
+        for name, module in root.named_modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == number
+    ]

@@ -5,6 +5,7 @@
     PalrsHubError
     ├── UsageError               the call itself cannot be right (an option, a name, a value)
     ├── PairsError               preference pairs cannot be read
+    ├── TaskFileError            a file of problems to evaluate on cannot be read
     ├── PackageError             a published package cannot be read or must not be trusted
     │   ├── ManifestError        steering_config.json is absent, malformed or inconsistent
     │   │   └── NewerFormatError it was written by a newer palrs-hub
@@ -48,6 +49,12 @@ class UsageError(PalrsHubError):
 
 class PairsError(PalrsHubError):
     """Preference pairs cannot be read; the message names the line and the reason."""
+
+    exit_code = 3
+
+
+class TaskFileError(PalrsHubError):
+    """A file of problems cannot be read; the message names the line and the reason."""
 
     exit_code = 3
 

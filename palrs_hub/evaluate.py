@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,17 +11,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm.auto import tqdm
 
+from palrs_hub.bootstrap import Interval, paired_difference
 from palrs_hub.errors import UsageError
 from palrs_hub.generation import complete
+from palrs_hub.instruction import instructed
 from palrs_hub.steer import adding, suspended
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from transformers import PreTrainedTokenizerBase
 
     from palrs_hub.moments import Array
     from palrs_hub.pairs.pair import Text
     from palrs_hub.vector import SteeringVector
+
+    Addend = tuple[int, Array]
 
 Judge = Callable[[str], bool]
 """Whether a completion solves its problem."""
@@ -51,26 +59,73 @@ class Problems:
             )
 
 
+Solved = tuple[bool, ...]
+"""Whether each problem was solved, in the order of the problems."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Problem by problem, what each arm of a comparison solved.
+
+    Attributes:
+        unsteered: Without the vector.
+        steered: With it.
+        random: With random directions of the same norm at the same layer, one each.
+        negated: With the vector's opposite.
+        prompted: Without the vector, with an instruction instead; None if none was given.
+    """
+
+    unsteered: Solved
+    steered: Solved
+    random: tuple[Solved, ...]
+    negated: Solved
+    prompted: Solved | None = None
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Accuracy of a steered model beside its baselines.
 
     Attributes:
-        unsteered: Without the vector.
-        steered: With it.
-        random_each: With random directions of the same norm at the same layer, one each.
-        negated: With the vector's opposite.
+        outcomes: The same, problem by problem: for paired statistics.
     """
 
-    unsteered: float
-    steered: float
-    random_each: tuple[float, ...]
-    negated: float
+    outcomes: Outcomes
+
+    @property
+    def unsteered(self) -> float:
+        """Without the vector."""
+        return _share(self.outcomes.unsteered)
+
+    @property
+    def steered(self) -> float:
+        """With the vector."""
+        return _share(self.outcomes.steered)
+
+    @property
+    def random_each(self) -> tuple[float, ...]:
+        """With random directions of the same norm at the same layer, one each."""
+        return tuple(_share(solved) for solved in self.outcomes.random)
 
     @property
     def random(self) -> float:
         """Mean over the random directions."""
         return float(np.mean(self.random_each))
+
+    @property
+    def negated(self) -> float:
+        """With the vector's opposite."""
+        return _share(self.outcomes.negated)
+
+    @property
+    def prompted(self) -> float | None:
+        """With an instruction instead of the vector; None if none was given."""
+        return None if self.outcomes.prompted is None else _share(self.outcomes.prompted)
+
+    @property
+    def gain(self) -> Interval:
+        """Steered minus unsteered, with a 95 % interval over the choice of problems."""
+        return paired_difference(self.outcomes.steered, self.outcomes.unsteered)
 
 
 def accuracy(
@@ -81,6 +136,17 @@ def accuracy(
     batch_size: int = 64,
 ) -> float:
     """Share of problems that the model, as it is now, solves by greedy generation."""
+    return _share(solve(model, tokenizer, problems, batch_size=batch_size))
+
+
+def solve(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    problems: Problems,
+    *,
+    batch_size: int = 64,
+) -> Solved:
+    """Which problems the model, as it is now, solves by greedy generation."""
     completions = complete(
         model,
         tokenizer,
@@ -88,8 +154,8 @@ def accuracy(
         max_new_tokens=problems.max_new_tokens,
         batch_size=batch_size,
     )
-    solved = [judge(text) for judge, text in zip(problems.judges, completions, strict=True)]
-    return float(np.mean(solved))
+    judged = zip(problems.judges, completions, strict=True)
+    return tuple(bool(judge(text)) for judge, text in judged)
 
 
 def compare(
@@ -99,12 +165,14 @@ def compare(
     problems: Problems,
     *,
     random_directions: int = 8,
+    instruction: str | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Comparison:
-    """Measure a vector beside the unsteered model, random directions and its own opposite.
+    """Measure a vector beside what it must beat.
 
-    Whatever steers the model is suspended meanwhile.
+    That is the unsteered model, random directions, the vector's own opposite and, if one is given,
+    an instruction that asks for the same. Whatever steers the model is suspended meanwhile.
 
     Args:
         model: The vector's model.
@@ -112,32 +180,52 @@ def compare(
         vector: The vector, at its default coefficients.
         problems: A test split; never the one that chose the vector.
         random_directions: How many; with few dimensions their spread is wide.
+        instruction: The preference in words; see ``palrs_hub.instruction``.
         seed: Seed of the random directions.
         progress: Show a progress bar.
     """
-    if len(vector.manifest.interventions) != 1:
-        raise UsageError("Random directions are compared with vectors of one intervention.")
-    intervention = vector.manifest.interventions[0]
-    addend = intervention.coefficient * vector.arrays[intervention.tensor].astype(np.float64)
-    random = random_like(addend, random_directions, seed)
-    bar = tqdm(total=random_directions + 3, desc="Evaluating", unit="run", disable=not progress)
+    if random_directions < 1:
+        raise UsageError(f"Expected at least one random direction; found {random_directions}.")
+    addends = addends_of(vector)
+    random = random_addends(addends, random_directions, seed)
+    number = random_directions + 3 + (instruction is not None)
+    bar = tqdm(total=number, desc="Evaluating", unit="run", disable=not progress)
 
-    def measure(added: Array | None) -> float:
-        if added is None:
-            result = accuracy(model, tokenizer, problems)
-        else:
-            with adding(model, intervention.layer, added):
-                result = accuracy(model, tokenizer, problems)
+    def measure(added: Sequence[Addend], asked: Problems = problems) -> Solved:
+        with contextlib.ExitStack() as stack:
+            for layer, addend in added:
+                stack.enter_context(adding(model, layer, addend))
+            solved = solve(model, tokenizer, asked)
         bar.update()
-        return result
+        return solved
 
     with bar, suspended(model):
-        return Comparison(
-            unsteered=measure(None),
-            steered=measure(addend),
-            random_each=tuple(measure(direction) for direction in random),
-            negated=measure(-addend),
+        outcomes = Outcomes(
+            unsteered=measure(()),
+            steered=measure(addends),
+            random=tuple(measure(directions) for directions in random),
+            negated=measure([(layer, -addend) for layer, addend in addends]),
         )
+        if instruction is not None:
+            asked = instructed(tokenizer, problems.prompts, instruction)
+            prompted = measure((), dataclasses.replace(problems, prompts=asked))
+            outcomes = dataclasses.replace(outcomes, prompted=prompted)
+    return Comparison(outcomes)
+
+
+def addends_of(vector: SteeringVector) -> list[Addend]:
+    """What a vector adds at its default coefficients, layer by layer."""
+    return [
+        (step.layer, step.coefficient * vector.arrays[step.tensor].astype(np.float64))
+        for step in vector.manifest.interventions
+    ]
+
+
+def random_addends(addends: Sequence[Addend], number: int, seed: int) -> list[list[Addend]]:
+    """Random directions in the place of a vector's own, of the same norms, ``number`` of them."""
+    drawn = [random_like(addend, number, seed + i) for i, (_, addend) in enumerate(addends)]
+    layers = [layer for layer, _ in addends]
+    return [list(zip(layers, each, strict=True)) for each in zip(*drawn, strict=True)]
 
 
 def random_like(addend: Array, number: int, seed: int) -> list[Array]:
@@ -146,3 +234,7 @@ def random_like(addend: Array, number: int, seed: int) -> list[Array]:
     drawn = generator.standard_normal((number, addend.shape[-1]))
     norm = np.linalg.norm(addend)
     return [direction / np.linalg.norm(direction) * norm for direction in drawn]
+
+
+def _share(solved: Solved) -> float:
+    return float(np.mean(solved))

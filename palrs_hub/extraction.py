@@ -142,7 +142,7 @@ class Extraction:
                     operation="add",
                     tensor=tensor,
                     coefficient=float(coefficient),
-                    coefficient_range=_usable_range(selection, position, layer),
+                    coefficient_range=usable_range(selection, position, layer),
                     unit=self.switches.scale,
                     tokens="all",
                     condition=None,
@@ -287,7 +287,7 @@ def software_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **versions}
 
 
-def _usable_range(
+def usable_range(
     selection: Selection | None, position: str, layer: int
 ) -> tuple[float, float] | None:
     """From 0 to the farthest coefficients at which validation found the vector to help."""

@@ -2,8 +2,9 @@
 
 Steering fails in silence when a block never runs (a compiled model that ignores new hooks), runs
 twice (a looped stack), or when the rest of the model does not read what a hook returned. So the
-probe pushes the residual stream at one extra, last token, where causality keeps it from every
-other token, and looks for exactly that tensor in the input of the next module that runs.
+probe runs the same text twice in one batch. One row is only measured; the other's residual stream
+is pushed at one extra, last token, and looked for in the input of the next modules that run. So a
+model that reads text in both directions is measured as truly as one that reads it from the left.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ def measure_fingerprint(
     """
     _refuse_compiled(model)
     blocks = find_blocks(model)
-    probe = _Probe(blocks, tuple(sorted(set(layers))))
+    probe = _Probe(blocks, tuple(sorted(set(layers))), len(token_ids) + 1)
     with inference(model), probe.watching():
-        run_padded(model, [[*token_ids, token_ids[-1]]])
+        run_padded(model, [[*token_ids, token_ids[-1]]] * 2)
     probe.check(model)
     return summarise(token_ids, probe.residuals)
 
@@ -66,8 +67,8 @@ def _refuse_compiled(model: torch.nn.Module) -> None:
 
 
 class _Probe:
-    def __init__(self, blocks: DecoderBlocks, layers: tuple[int, ...]) -> None:
-        self.blocks, self.layers = blocks, layers
+    def __init__(self, blocks: DecoderBlocks, layers: tuple[int, ...], tokens: int) -> None:
+        self.blocks, self.layers, self.tokens = blocks, layers, tokens
         self.residuals: dict[int, Matrix] = {}
         self.calls = dict.fromkeys(layers, 0)
         self.arrived: set[int] = set()
@@ -86,22 +87,31 @@ class _Probe:
     def _push(self, layer: int) -> Callable[[torch.nn.Module, object, object], object]:
         def hook(module: torch.nn.Module, arguments: object, output: object) -> object:
             hidden = residual_of(output, self.blocks.hidden_size, layer)
+            self._check_shape(layer, hidden)
             self.calls[layer] += 1
             self.residuals[layer] = hidden[0, :-1].to("cpu", torch.float64).numpy()
             pushed = hidden.clone()
             # Larger than any rounding, and never the value that was there.
-            pushed[:, -1] = -2 * pushed[:, -1] + 1
+            pushed[1, -1] = -2 * pushed[1, -1] + 1
             self.waiting = (layer, pushed)
             return with_residual(output, pushed)
 
         return hook
+
+    def _check_shape(self, layer: int, hidden: torch.Tensor) -> None:
+        if hidden.shape[:2] != (2, self.tokens):
+            raise ModelError(
+                f"Block {layer} was given 2 texts of {self.tokens} tokens and returned "
+                f"{tuple(hidden.shape)}: its positions are not the texts' tokens. Steering this "
+                "architecture is not supported."
+            )
 
     def _watch(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
         if self.waiting is None or not arguments or not isinstance(arguments[0], torch.Tensor):
             return
         layer, pushed = self.waiting
         seen = arguments[0]
-        if seen.shape == pushed.shape and torch.equal(seen[:, -1].to(pushed), pushed[:, -1]):
+        if seen.shape == pushed.shape and torch.equal(seen[1, -1].to(pushed), pushed[1, -1]):
             self.arrived.add(layer)
             self.waiting = None
 

@@ -36,7 +36,7 @@ def response_log_probabilities(
         The sums over the response's tokens, in nats, and the numbers of tokens; ``[samples]``.
     """
     sums = np.zeros(len(samples))
-    counts = np.array([float(stop - start) for start, stop in map(_predictable, samples)])
+    counts = np.array([float(stop - start) for start, stop in map(predictable, samples)])
     order = sorted(range(len(samples)), key=lambda index: len(samples[index].token_ids))
     with inference(model):
         for first in range(0, len(order), batch_size):
@@ -103,18 +103,18 @@ def mean_divergence(before: torch.Tensor, after: torch.Tensor) -> float:
     return float((before.exp() * (before - after)).sum(dim=-1).mean())
 
 
+def predictable(sample: Sample) -> tuple[int, int]:
+    """The response's tokens ``(start, stop)``, but for a text's first: nothing stands before it."""
+    start, stop = sample.spans[0]
+    return max(start, 1), stop
+
+
 def _span_log_probability(sample: Sample, logits: torch.Tensor) -> float:
-    start, stop = _predictable(sample)
+    start, stop = predictable(sample)
     target = torch.tensor(sample.token_ids[start:stop], device=logits.device)
     return float(_predictions(sample, logits).gather(1, target[:, None]).sum())
 
 
 def _predictions(sample: Sample, logits: torch.Tensor) -> torch.Tensor:
-    start, stop = _predictable(sample)
+    start, stop = predictable(sample)
     return logits[start - 1 : stop - 1].to(torch.float32).log_softmax(dim=-1)
-
-
-def _predictable(sample: Sample) -> tuple[int, int]:
-    """The response's tokens, but for the first of a text: nothing stands before it."""
-    start, stop = sample.spans[0]
-    return max(start, 1), stop

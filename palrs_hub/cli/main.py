@@ -13,9 +13,11 @@ from palrs_hub.errors import PalrsHubError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# name -> one line of help; the command is ``command`` in palrs_hub/cli/<name>.py.
+# name -> one line of help; the command is ``command`` in the file that FILES names, else in
+# palrs_hub/cli/<name>.py.
 COMMANDS: Final[dict[str, str]] = {
     "extract": "Extract a vector from preference pairs.",
+    "select": "Choose a vector's coefficient again, and draw the grid.",
     "info": "Show what a vector says of itself.",
     "check": "Check a vector against a model.",
     "push": "Send a vector to the Hub.",
@@ -23,12 +25,26 @@ COMMANDS: Final[dict[str, str]] = {
     "search": "Find vectors on the Hub.",
     "versions": "List the revisions of a vector on the Hub.",
     "diff": "Compare two vectors.",
+    "import": "Make a vector of another tool's file.",
+    "export": "Write a vector as another tool's file.",
     "generate": "Generate with a vector, beside the unsteered model if asked.",
+    "eval": "Evaluate a vector on a file of problems, or verify what it claims.",
     "serve": "Run a Hub of your own.",
     "demo": "Show the whole way on the model that comes along.",
 }
 
+# ``import`` is a keyword of Python: no module can be imported by that name.
+FILES: Final[dict[str, str]] = {"import": "import_vector"}
+
 INTERRUPTED: Final = 130
+
+
+def load_command(name: str) -> click.Command:
+    """Import one command of COMMANDS."""
+    command: click.Command = importlib.import_module(
+        f"palrs_hub.cli.{FILES.get(name, name)}"
+    ).command
+    return command
 
 
 class _LazyGroup(click.Group):
@@ -36,10 +52,7 @@ class _LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"palrs_hub.cli.{name}").command
-        return command
+        return load_command(name) if name in COMMANDS else None
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

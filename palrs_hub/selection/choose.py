@@ -1,4 +1,4 @@
-"""Selection: position, layer and coefficient, chosen on a validation split and nowhere else."""
+"""The choice of position, layer and coefficient from a scored grid."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evaluate import accuracy
 from palrs_hub.evidence import MAX_SIDE_EFFECT, Cell, Selection
-from palrs_hub.inputs import encode_response
-from palrs_hub.scores import (
-    Scores,
-    encode_pairs,
-    mean_divergence,
-    response_log_probabilities,
-    response_predictions,
-)
+from palrs_hub.selection.sweep import Sweep
 from palrs_hub.steer import adding, suspended
 
 if TYPE_CHECKING:
@@ -29,7 +21,6 @@ if TYPE_CHECKING:
 
     from palrs_hub.evaluate import Problems
     from palrs_hub.extraction import Extraction
-    from palrs_hub.inputs import Sample
     from palrs_hub.pairs.pair import PreferencePair, Text
 
 STRENGTHS: Final = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
@@ -94,10 +85,8 @@ def select(
         for coefficient in coefficients or _default_coefficients(extraction, position, layer)
     ]
     with suspended(model):
-        sweep = _Sweep(model, tokenizer, extraction, validation, neutral)
-        unsteered = sweep.unsteered(*places[0])
-        bar = tqdm(grid, desc="Selecting", unit="cell", disable=not progress)
-        cells = [sweep.cell(*place) for place in bar]
+        sweep = Sweep(model, tokenizer, extraction, validation, neutral, progress=progress)
+        unsteered, cells = sweep.run(grid)
         ranked = _ranked(cells, unsteered)
         if problems is not None:
             ranked = list(_judged(model, tokenizer, extraction, problems, ranked[:finalists]))
@@ -114,74 +103,18 @@ def select(
     return Selected(best.position, best.layer, best.coefficient, selection)
 
 
-class _Sweep:
-    """The texts, encoded once, and the unsteered model's scores to compare with."""
-
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        tokenizer: PreTrainedTokenizerBase,
-        extraction: Extraction,
-        validation: Sequence[PreferencePair],
-        neutral: Sequence[tuple[Text, Text]],
-    ) -> None:
-        self.model, self.extraction = model, extraction
-        self.pairs = encode_pairs(tokenizer, validation)
-        self.neutral = [encode_response(tokenizer, *text) for text in neutral]
-        self.before = self._scores()
-        self.predicted = response_predictions(model, self.neutral) if self.neutral else None
-
-    def unsteered(self, position: str, layer: int) -> Cell:
-        return self._cell((position, layer, 0.0), self.before)
-
-    def cell(self, position: str, layer: int, coefficient: float) -> Cell:
-        addend = coefficient * self.extraction.direction(position, layer)
-        with adding(self.model, layer, addend):
-            return self._cell((position, layer, coefficient), self._scores())
-
-    def _scores(self) -> tuple[Scores, Scores]:
-        """Mean log-probability per token of each pair's chosen and rejected response."""
-        chosen, rejected = (_per_token(self.model, side) for side in self.pairs)
-        return chosen, rejected
-
-    def _cell(self, place: tuple[str, int, float], scores: tuple[Scores, Scores]) -> Cell:
-        position, layer, coefficient = place
-        chosen, rejected = scores
-        margins, before = chosen - rejected, self.before[0] - self.before[1]
-        return Cell(
-            position=position,
-            layer=layer,
-            coefficient=coefficient,
-            margin=float(margins.mean()),
-            preferred=float((margins > 0).mean()),
-            worse=float((margins < before).mean()),
-            chosen_log_probability=float(chosen.mean()),
-            side_effect=self._side_effect(),
-        )
-
-    def _side_effect(self) -> float | None:
-        if self.predicted is None:
-            return None
-        return mean_divergence(self.predicted, response_predictions(self.model, self.neutral))
-
-
-def _per_token(model: torch.nn.Module, samples: Sequence[Sample]) -> Scores:
-    sums, counts = response_log_probabilities(model, samples)
-    mean: Scores = sums / counts
-    return mean
-
-
 def _places(
     extraction: Extraction, position: str | None, layer: int | None
 ) -> list[tuple[str, int]]:
     if position is None and layer is None and extraction.switches.choice == "alignment":
         return [extraction.most_aligned()]
     places = [
-        (row.position, row.layer)
-        for row in extraction.diagnostics
-        if row.difference_norm > 0
-        and position in (None, row.position)
-        and layer in (None, row.layer)
+        (name, index)
+        for name in extraction.positions
+        for index in extraction.layers
+        if position in (None, name)
+        and layer in (None, index)
+        and np.linalg.norm(extraction.direction(name, index)) > 0
     ]
     if not places:
         raise UsageError(

@@ -1,0 +1,6 @@
+"""Selection: position, layer and coefficient, chosen on a validation split and nowhere else."""
+
+from palrs_hub.selection.again import select_coefficient, with_selection
+from palrs_hub.selection.choose import STRENGTHS, Selected, select
+
+__all__ = ["STRENGTHS", "Selected", "select", "select_coefficient", "with_selection"]
