@@ -26,8 +26,9 @@ palrs-hub said of it was then held against transformers' own `hidden_states`:
 {counts}
 
 Nothing here says that steering a model does what one hopes; only that it takes effect where it
-should. A class that is refused, is refused before anything is changed. Attaching runs the same
-probe on the real model, so a class that was not built here is not trusted either.
+should. A class that is refused, is refused before anything is changed. Extracting runs the same
+probe on the real model, and so does attaching a vector that carries a fingerprint: neither goes by
+this table.
 
 | model type | class | blocks | outcome |
 |---|---|---|---|
