@@ -2,7 +2,7 @@
 
 It holds no direction that could be steered with: for each token of a short fixed text the norm of
 the residual stream, and its unit vector seen through a fixed random projection of four dimensions.
-A random projection keeps distances on average (Johnson and Lindenstrauss 1984), so over sixteen
+A random projection keeps distances on average (Johnson and Lindenstrauss 1984), so over fifteen
 tokens the distance of two fingerprints estimates that of the full activations.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PROBE_TEXT: Final = "Q: 47+85=? The old clock struck nine, and nobody in the quiet house woke up."
-PROBE_TOKENS: Final = 16
+PROBE_TOKENS: Final = 15
 DIMENSIONS: Final = 4
 _SIGNIFICANT_DIGITS: Final = 6
 
