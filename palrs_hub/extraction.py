@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from palrs_hub.inputs import InputFormat, Positions
     from palrs_hub.manifest import Unit
     from palrs_hub.methods import Choice
-    from palrs_hub.moments import Array
+    from palrs_hub.moments import Array, Moments
 
 _SOFTWARE = ("palrs-hub", "torch", "transformers", "numpy")
 
@@ -233,12 +233,7 @@ def extract(
             padding_side=padding_side,
             progress=progress,
         )
-    raw = METHODS[method].direction(chosen, rejected)
-    if not np.linalg.norm(raw, axis=-1).any():
-        raise ExtractionError(
-            "Chosen and rejected responses give the same activations at every read position. Read "
-            "other positions: `--positions response_mean`."
-        )
+    raw = _candidates(method, chosen, rejected)
     return Extraction(
         method=method,
         switches=switches,
@@ -249,6 +244,16 @@ def extract(
         base_model=facts,
         data=describe_data(pairs),
     )
+
+
+def _candidates(method: str, chosen: Moments, rejected: Moments) -> Array:
+    raw = METHODS[method].direction(chosen, rejected)
+    if not np.linalg.norm(raw, axis=-1).any():
+        raise ExtractionError(
+            "Chosen and rejected responses give the same activations at every read position. Read "
+            "other positions: `--positions response_mean`."
+        )
+    return raw
 
 
 def _switches(method: str, given: dict[str, Any]) -> Switches:
