@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from palrs_hub.errors import ModelError, UsageError
 from palrs_hub.hub.names import split_model_name
-from palrs_hub.loading import load_model, load_tokenizer
+from palrs_hub.loading import load_model_and_tokenizer
 from palrs_hub.steer import attach
 from palrs_hub.vector import SteeringVector
 
@@ -76,8 +76,7 @@ class AutoSteeredModelForCausalLM:
             "cache_dir": cache_dir,
             "local_files_only": local_files_only,
         }
-        model = load_model(name, **options, **model_kwargs)
-        tokenizer = load_tokenizer(name, **options)
+        model, tokenizer = load_model_and_tokenizer(name, **options, **model_kwargs)
         attach(vector, model, coefficient, tokenizer=tokenizer, strict=strict)
         return model
 

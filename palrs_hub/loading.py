@@ -64,6 +64,32 @@ def load_tokenizer(
         raise ModelError(f"Cannot load the tokenizer of {name}: {error}") from error
 
 
+def load_model_and_tokenizer(
+    name: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    **model_kwargs: Any,  # noqa: ANN401 - handed to transformers as they are
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model and its tokenizer from one commit, which is asked for once.
+
+    Raises:
+        HubError: The repository or revision cannot be had.
+        ModelError: One of them cannot be loaded; the message holds transformers' reason.
+    """
+    pinned = _options(name, revision, token, cache_dir, local_files_only).get("revision")
+    where: dict[str, Any] = {
+        "revision": pinned,
+        "token": token,
+        "cache_dir": cache_dir,
+        "local_files_only": local_files_only,
+    }
+    tokenizer = load_tokenizer(name, **where)
+    return load_model(name, **where, **model_kwargs), tokenizer
+
+
 def _options(
     name: str | os.PathLike[str],
     revision: str | None,

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from palrs_hub import loading
 from palrs_hub.auto import AutoSteeredModelForCausalLM, base_of
 from palrs_hub.demo import model_folder
 from palrs_hub.errors import IncompatibleError, ModelError, UsageError
@@ -83,3 +84,17 @@ def test_the_recorded_commit_belongs_to_the_recorded_repository(vector_id, base)
 def test_it_is_no_class_to_make_objects_of():
     with pytest.raises(UsageError, match="from_pretrained"):
         AutoSteeredModelForCausalLM()
+
+
+def test_model_and_tokenizer_come_from_the_commit_that_was_asked_for_once(base, monkeypatch):
+    asked = []
+
+    def commit_of(repo_id, *, revision, **_):
+        asked.append(revision)
+        # The branch moves on: who asks again would get something else.
+        return base.commit if len(asked) == 1 or revision == base.commit else "f" * 40
+
+    monkeypatch.setattr(loading, "commit_of", commit_of)
+    model, _ = loading.load_model_and_tokenizer(base.repo_id)
+    assert model.config._commit_hash == base.commit
+    assert asked.count(None) == 1

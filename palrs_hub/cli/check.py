@@ -78,14 +78,11 @@ def _from_weights(
     manifest: Manifest, model: str, token: str | None, local_files_only: bool
 ) -> ModelFacts:
     from palrs_hub.hub.names import split_model_name
-    from palrs_hub.loading import load_model, load_tokenizer
+    from palrs_hub.loading import load_model_and_tokenizer
     from palrs_hub.model_facts import facts_of
 
     name, revision = split_model_name(model)
-    loaded = load_model(
+    loaded, tokenizer = load_model_and_tokenizer(
         name, revision=revision, token=token, local_files_only=local_files_only, dtype="auto"
-    )
-    tokenizer = load_tokenizer(
-        name, revision=revision, token=token, local_files_only=local_files_only
     )
     return facts_of(loaded, tokenizer, probe=manifest.base_model.fingerprint)

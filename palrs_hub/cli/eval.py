@@ -206,11 +206,11 @@ def _load(
     vector: SteeringVector, model: str | None, where: dict[str, Any], *, dtype: str, device: str
 ) -> _Loaded:
     from palrs_hub.auto import base_of
-    from palrs_hub.loading import load_model, load_tokenizer
+    from palrs_hub.loading import load_model_and_tokenizer
 
     name, pinned = base_of(vector, model)
-    tokenizer = load_tokenizer(name, revision=pinned, **where)
-    loaded = placed(load_model(name, dtype=dtype, revision=pinned, **where), device)
+    loaded, tokenizer = load_model_and_tokenizer(name, dtype=dtype, revision=pinned, **where)
+    loaded = placed(loaded, device)
     # Attaching checks the vector against the model; each arm attaches what it needs itself.
     with vector.attach(loaded, tokenizer=tokenizer) as steering:
         findings = steering.findings

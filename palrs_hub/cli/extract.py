@@ -145,7 +145,7 @@ def _run(request: _Request) -> SteeringVector:
     from palrs_hub.cli import output
     from palrs_hub.extraction import extract
     from palrs_hub.hub.names import split_model_name
-    from palrs_hub.loading import load_model, load_tokenizer
+    from palrs_hub.loading import load_model_and_tokenizer
     from palrs_hub.pairs import read_pairs, split_pairs
 
     pairs = read_pairs(
@@ -162,8 +162,8 @@ def _run(request: _Request) -> SteeringVector:
         "token": request.token,
         "local_files_only": request.local_files_only,
     }
-    tokenizer = load_tokenizer(name, **where)
-    model = placed(load_model(name, dtype=request.dtype, **where), request.device)
+    model, tokenizer = load_model_and_tokenizer(name, dtype=request.dtype, **where)
+    model = placed(model, request.device)
     extraction = extract(
         model,
         tokenizer,

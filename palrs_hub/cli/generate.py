@@ -96,7 +96,7 @@ def _load(
     device: str,
 ) -> tuple[Any, Any, Steering]:
     from palrs_hub.auto import base_of
-    from palrs_hub.loading import load_model, load_tokenizer
+    from palrs_hub.loading import load_model_and_tokenizer
     from palrs_hub.vector import SteeringVector
 
     vector = SteeringVector.from_pretrained(
@@ -108,8 +108,8 @@ def _load(
         "token": token,
         "local_files_only": local_files_only,
     }
-    tokenizer = load_tokenizer(name, **where)
-    loaded = placed(load_model(name, dtype=dtype, **where), device)
+    loaded, tokenizer = load_model_and_tokenizer(name, dtype=dtype, **where)
+    loaded = placed(loaded, device)
     steering = vector.attach(loaded, coefficient, tokenizer=tokenizer, strict=strict)
     return loaded, tokenizer, steering
 

@@ -110,7 +110,7 @@ class _Request:
 def _completed(request: _Request, imported: Imported) -> SteeringVector:
     from palrs_hub.formats import to_vector
     from palrs_hub.hub.names import split_model_name
-    from palrs_hub.loading import load_model, load_tokenizer
+    from palrs_hub.loading import load_model_and_tokenizer
 
     name, revision = split_model_name(request.model)
     where: dict[str, Any] = {
@@ -118,8 +118,8 @@ def _completed(request: _Request, imported: Imported) -> SteeringVector:
         "token": request.token,
         "local_files_only": request.local_files_only,
     }
-    tokenizer = load_tokenizer(name, **where)
-    model = placed(load_model(name, dtype=request.dtype, **where), request.device)
+    model, tokenizer = load_model_and_tokenizer(name, dtype=request.dtype, **where)
+    model = placed(model, request.device)
     return to_vector(
         imported,
         model,

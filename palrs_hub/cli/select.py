@@ -88,7 +88,7 @@ def _select(
 ) -> Selected:
     from palrs_hub.cli import output
     from palrs_hub.hub.names import split_model_name
-    from palrs_hub.loading import load_model, load_tokenizer
+    from palrs_hub.loading import load_model_and_tokenizer
     from palrs_hub.pairs import read_pairs
     from palrs_hub.selection import select_coefficient
 
@@ -100,8 +100,8 @@ def _select(
         "token": token,
         "local_files_only": loading["local_files_only"],
     }
-    tokenizer = load_tokenizer(name, **where)
-    loaded = placed(load_model(name, dtype=loading["dtype"], **where), loading["device"])
+    loaded, tokenizer = load_model_and_tokenizer(name, dtype=loading["dtype"], **where)
+    loaded = placed(loaded, loading["device"])
     return select_coefficient(
         loaded,
         tokenizer,

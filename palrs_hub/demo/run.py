@@ -19,7 +19,7 @@ from palrs_hub.demo.search import Found, paper_preset, search
 from palrs_hub.errors import IncompatibleError, SteeringError
 from palrs_hub.generation import complete
 from palrs_hub.hub import pull, push, push_model
-from palrs_hub.loading import load_model, load_tokenizer
+from palrs_hub.loading import load_model_and_tokenizer, load_tokenizer
 from palrs_hub.pairs import read_pairs
 from palrs_hub.steer import attached, suspended
 from palrs_hub.vector import SteeringVector
@@ -97,8 +97,7 @@ def run_demo(workspace: Path, *, say: Say, progress: bool) -> DemoResult:
     seconds: dict[str, float] = {}
     with _timed(seconds, "base_model", say, "Publishing the base model and loading it back"):
         base = push_model(model_folder(), BASE_REPO)
-        model = load_model(BASE_REPO, revision=base.commit)
-        tokenizer = load_tokenizer(BASE_REPO, revision=base.commit)
+        model, tokenizer = load_model_and_tokenizer(BASE_REPO, revision=base.commit)
     pairs = read_pairs(pairs_file())
     with _timed(seconds, "extract_and_select", say, f"Extracting from {len(pairs)} pairs"):
         found = search(model, tokenizer, pairs, progress=progress)

@@ -20,7 +20,7 @@ from palrs_hub.hub.client import client, endpoint
 from palrs_hub.hub.failures import translated
 from palrs_hub.hub.names import split_revision
 from palrs_hub.hub.origin import Origin, write_origin
-from palrs_hub.hub.retries import patiently
+from palrs_hub.hub.revisions import commit_of
 from palrs_hub.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, TENSORS_FILE
 from palrs_hub.model_config import CONFIG_FILES
 from palrs_hub.tensors import MAX_FILE_BYTES
@@ -183,15 +183,16 @@ def _fetch(
     local_files_only: bool,
 ) -> Pulled:
     repo_id, revision = split_revision(repo_id, revision)
-    api = client(token)
     place = None if cache_dir is None else os.fspath(cache_dir)
     with translated(repo_id, revision):
-        resolved = patiently(
-            lambda: api.resolve_revision(
-                repo_id, revision=revision, cache_dir=place, local_files_only=local_files_only
-            )
+        commit = commit_of(
+            repo_id,
+            revision=revision,
+            token=token,
+            cache_dir=place,
+            local_files_only=local_files_only,
         )
-        source = _Source(api, repo_id, str(resolved.resolved), place, local_files_only)
+        source = _Source(client(token), repo_id, commit, place, local_files_only)
         paths = [_fetch_required(source, name) for name in required]
         for name in optional:
             _fetch_optional(source, name)
