@@ -205,6 +205,11 @@ def _choose(
     from palrs_hub.selection import select
 
     if not held_out:
+        if extraction.switches.choice == "validation" and None in (request.layer, request.position):
+            raise click.UsageError(
+                "The choice 'validation' needs held-out pairs: raise --validation, give --layer "
+                "and --position, or use --choice alignment."
+            )
         position, layer = extraction.most_aligned()
         return (
             request.position or position,

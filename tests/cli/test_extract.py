@@ -54,6 +54,14 @@ def test_without_validation_it_says_so(run, base, tmp_path):
     assert SteeringVector.load(tmp_path / "v").manifest.selection is None
 
 
+def test_a_choice_by_validation_is_not_silently_another_one(run, base, tmp_path):
+    words = ("extract", "--model", base, "--pairs", pairs_file(), "--validation", 0)
+    refused = run(*words, "--method", "mean_difference", "--output", tmp_path / "v")
+    assert refused.code == 2
+    assert "needs held-out pairs" in refused.err.replace("\n", " ")
+    assert not (tmp_path / "v").exists()
+
+
 def test_a_vector_is_not_overwritten_unasked(run, base, extracted):
     words = ("extract", "--model", base, "--pairs", pairs_file(), "--output", extracted)
     before = (extracted / "steering_config.json").read_bytes()
