@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.modules import module as torch_modules
 
 from palrs_hub.blocks import find_blocks
 from palrs_hub.errors import ModelError
@@ -242,11 +242,13 @@ def recording() -> Iterator[list[Call]]:
         inputs = (*arguments, *keywords.values())
         calls.append(Call(module, _tensors(inputs), _tensors(output)))
 
-    handle = register_module_forward_hook(hook, with_kwargs=True)
+    handle = torch_modules.register_module_forward_hook(hook, with_kwargs=True)
     try:
         yield calls
     finally:
         handle.remove()
+        # The handle forgets this table, and torch would take the hook for a living one for ever.
+        torch_modules._global_forward_hooks_with_kwargs.pop(handle.id, None)
 
 
 def _tensors(values: object) -> tuple[torch.Tensor, ...]:

@@ -8,7 +8,15 @@ import transformers
 
 from palrs_hub import blocks
 from tests.survey.__main__ import entries
-from tests.survey.checks import PASSES, REFUSED, Mismatch, check, survey, survey_model
+from tests.survey.checks import (
+    PASSES,
+    REFUSED,
+    Mismatch,
+    check,
+    recording,
+    survey,
+    survey_model,
+)
 from tests.survey.configs import BLOCKS, build
 from tests.survey.page import listed, row
 
@@ -54,6 +62,14 @@ def page_text():
     if listed()[0] != transformers.__version__:
         pytest.skip("docs/models.md is of another version of transformers: make survey")
     return PAGE.read_text(encoding="utf-8")
+
+
+def test_recording_leaves_no_hook_behind():
+    linear = torch.nn.Linear(2, 2)
+    with recording() as calls:
+        linear(torch.ones(1, 2))
+    assert [call.module for call in calls] == [linear]
+    assert not torch.nn.modules.module._has_any_global_hook()
 
 
 def test_the_page_lists_every_class(page_text):
