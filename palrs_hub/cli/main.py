@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Final
+import warnings
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
@@ -85,9 +86,29 @@ def cli() -> None:
     """palrs-hub: steering vectors, extracted, proven, shared and loaded."""
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A sentence instead of a file name, a line number and a line of our code."""
+    from palrs_hub.cli import output
+
+    output.show_warning(str(message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; bad input never ends in a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
     try:
         result = cli.main(args=words, prog_name="palrs-hub", standalone_mode=False)
     except click.ClickException as error:

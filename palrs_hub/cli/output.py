@@ -95,8 +95,17 @@ def show_error(error: PalrsHubError, *, as_json: bool) -> None:
             facts["findings"] = [vars(finding) for finding in error.findings]
         show_json(facts)
         return
+    _complain("Error: ", "bold red", str(error))
+
+
+def show_warning(text: str) -> None:
+    """A warning, on standard error."""
+    _complain("Warning: ", _STYLES["warning"], text)
+
+
+def _complain(kind: str, style: str, text: str) -> None:
     console = Console(stderr=True, highlight=False)
-    console.print(Text("Error: ", style="bold red") + _safe(str(error)), soft_wrap=True)
+    console.print(Text(kind, style=style) + _safe(text), soft_wrap=True)
 
 
 def _console() -> Console:

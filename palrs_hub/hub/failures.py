@@ -12,7 +12,7 @@ from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from palrs_hub.errors import HubAccessError, HubError, HubUnreachableError, NotOnHubError
-from palrs_hub.hub.client import endpoint
+from palrs_hub.hub.client import endpoint, silence_ends
 from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ _DISK: Final = {
 
 @contextlib.contextmanager
 def translated(repo_id: str, revision: str | None = None) -> Iterator[None]:
-    """Within, errors of the client become ours, each with its next step.
+    """Within, errors of the client become ours, each with its next step, and silence is one.
 
     Args:
         repo_id: What the messages name.
         revision: The revision that was asked for.
     """
     try:
-        yield
+        with silence_ends():
+            yield
     except CLIENT_ERRORS as error:
         raise _translate(error, repo_id, revision) from error
 

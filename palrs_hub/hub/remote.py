@@ -64,7 +64,7 @@ def look(api: HfApi, repo_id: str, revision: str | None) -> Remote:
         NotOnHubError: The repository was renamed, or has no such pull request.
     """
     try:
-        info = patiently(lambda: api.repo_info(repo_id))
+        info = patiently(lambda: api.model_info(repo_id))
     except hf.GatedRepoError:
         raise
     except hf.RepositoryNotFoundError:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_an_interruption_ends_with_130(run, monkeypatch):
     found = run("info", "lab/any")
     assert found.code == INTERRUPTED
     assert found.err.strip() == "Interrupted."
+
+
+@pytest.mark.filterwarnings("default:a doubt")
+def test_a_warning_is_a_sentence_on_standard_error(run, monkeypatch):
+    def doubtful(*_, **__):
+        warnings.warn("a doubt \x1b[31m of ours", stacklevel=1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("palrs_hub.vector.SteeringVector.from_pretrained", doubtful)
+    found = run("info", "lab/any")
+    assert found.out == ""
+    assert found.err.splitlines()[0] == "Warning: a doubt \N{REPLACEMENT CHARACTER}[31m of ours"
 
 
 def test_a_defect_of_ours_is_not_dressed_up_as_the_users(monkeypatch):

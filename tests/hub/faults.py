@@ -113,7 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._break()
         if fault.change_body:
             data = fault.change_body(data)
-        self._send(status, headers, data, cut=fault.cut_body)
+        with contextlib.suppress(ConnectionError):  # a client that was kept waiting may have gone
+            self._send(status, headers, data, cut=fault.cut_body)
         return None
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer

@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi, constants, get_session
 
 from palrs_hub import hub as transfers
 from palrs_hub.errors import HubAccessError, HubError, HubUnreachableError
-from palrs_hub.hub import retries
+from palrs_hub.hub import client, retries
 from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE
 from palrs_hub.vector import PACKAGE_FILES, SteeringVector
 
@@ -31,6 +31,14 @@ CHANGES = {
     "the commit": r"POST .*/commit/",
     "the tag": r"POST .*/tag/",
 }
+LOST_REQUEST, LOST_ANSWER = {"lose_request": True}, {"lose_answer": True}
+SILENCE = {"seconds": 1.5}
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Half a second of silence is enough."""
+    monkeypatch.setattr(client, "LONGEST_SILENCE", 0.5)
 
 
 def flipped(data):
@@ -51,10 +59,10 @@ def test_a_push_waits_for_a_busy_hub(vector, repo_id, faults, slept, what, statu
     assert slept == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("how", ["status", "lose_request", "lose_answer"])
+@pytest.mark.parametrize("how", [{"status": 503}, LOST_REQUEST, LOST_ANSWER, SILENCE], ids=str)
 @pytest.mark.parametrize("what", CHANGES)
-def test_every_change_is_made_exactly_once(vector, repo_id, faults, what, how):
-    faults.add(CHANGES[what], **{how: 503 if how == "status" else True})
+def test_every_change_is_made_exactly_once(vector, repo_id, faults, impatient, what, how):
+    faults.add(CHANGES[what], **how)
     done = vector.push_to_hub(repo_id, revision="draft", tag="v1.0")
     assert [commit.commit_id for commit in ours(repo_id, "draft")] == [done.commit]
     refs = HfApi().list_repo_refs(repo_id)
@@ -111,6 +119,16 @@ def test_a_wait_that_is_too_long_is_told_instead(vector, repo_id, faults, slept,
     ):
         transfers.pull(repo_id, cache_dir=tmp_path)
     assert slept == []
+
+
+@pytest.mark.parametrize("what", LOOKS)
+def test_a_hub_that_never_answers_is_given_up_on(vector, repo_id, faults, impatient, what):
+    vector.push_to_hub(repo_id)
+    faults.add(LOOKS[what], seconds=1.5, times=ALWAYS)
+    with pytest.raises(HubUnreachableError, match=r"does not answer \(ReadTimeout"):
+        vector.push_to_hub(repo_id)
+    # The user's own calls wait as they did.
+    assert client._limit_silence not in get_session().event_hooks["request"]
 
 
 @pytest.mark.parametrize("how", ["status", "lose_request"])
@@ -193,7 +211,8 @@ def test_a_repository_that_was_renamed_is_followed(vector, repo_id, faults, tmp_
     faults.add(LOOKS["the repository"], status=307, headers=headers)
     files = {"Location": f"/{repo_id}-new/resolve/{commit}/{MANIFEST_FILE}"}
     faults.add(f" /{repo_id}/resolve/.*{MANIFEST_FILE}", status=307, headers=files, times=ALWAYS)
-    assert transfers.fetch_manifest(repo_id, cache_dir=tmp_path).commit == commit
+    with pytest.warns(client.RenamedWarning, match=f"was renamed to {repo_id}-new"):
+        assert transfers.fetch_manifest(repo_id, cache_dir=tmp_path).commit == commit
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content")

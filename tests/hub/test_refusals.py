@@ -5,6 +5,7 @@ from huggingface_hub import HfApi
 
 from palrs_hub import hub as transfers
 from palrs_hub.errors import HubAccessError, HubError, NotOnHubError
+from palrs_hub.hub.client import RenamedWarning
 from palrs_hub.local_hub import Token, running_hub
 from palrs_hub.vector import SteeringVector
 
@@ -97,6 +98,7 @@ def test_one_that_was_deleted(vector, repo_id, tmp_path, owner):
 def test_one_that_was_renamed(vector, other, repo_id, tmp_path, owner):
     commit = vector.push_to_hub(repo_id, token=OWNER.value).commit
     owner.move_repo(repo_id, f"{repo_id}-new")
-    assert load(repo_id, False, tmp_path).source.endswith(commit)
+    with pytest.warns(RenamedWarning, match=f"was renamed to {repo_id}-new.*may be given to"):
+        assert load(repo_id, False, tmp_path).source.endswith(commit)
     with pytest.raises(NotOnHubError, match=f"was renamed to {repo_id}-new"):
         other.push_to_hub(repo_id, token=OWNER.value)
