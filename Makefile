@@ -6,7 +6,7 @@ STAMP := $(VENV)/.palrs-hub-is-set-up
 THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-interop check survey format bench clean
+.PHONY: help setup demo test test-interop test-hostile check survey format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ test: $(STAMP) ## Run the tests
 test-interop: $(STAMP) ## Test the embedded Hub with the npm client (needs Node 20 and npm)
 	npm install --prefix tests/interop --no-audit --no-fund --no-package-lock
 	$(BIN)/python -m pytest tests/interop $(ARGS)
+
+test-hostile: $(STAMP) ## Meet more than a hundred hostile packages, with little memory and an audit hook
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/hostile $(ARGS)
 
 check: $(STAMP) ## Check formatting, lint, types, import layers and generated docs
 	$(BIN)/ruff format --check .

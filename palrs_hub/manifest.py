@@ -34,6 +34,9 @@ MANIFEST_FILE: Final = "steering_config.json"
 TENSORS_FILE: Final = "steering_vectors.safetensors"
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 MAX_INTERVENTIONS = 512
+MAX_ITEMS: Final = 8_192
+MAX_VALUES: Final = 250_000
+"""In one object or list, and in all of them: a wrong value each would make as many complaints."""
 
 
 Unit = Literal["raw", "unit_norm", "mean_chosen_norm"]
@@ -237,15 +240,37 @@ def _parse(text: str | bytes) -> dict[str, Any]:
             f"{MANIFEST_FILE} has {len(text):,} bytes; at most {MAX_MANIFEST_BYTES:,} are read."
         )
     try:
-        data = json.loads(text, object_pairs_hook=_refuse_duplicates)
+        # Bytes alone would be taken for UTF-16 where they look like it.
+        text = text if isinstance(text, str) else text.decode("utf-8")
+        data = json.loads(text, object_pairs_hook=refuse_duplicates)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{MANIFEST_FILE} is not readable JSON: {error}") from error
     if not isinstance(data, dict):
         raise ManifestError(f"{MANIFEST_FILE} should hold one JSON object.")
+    _check_extent(data)
     return data
 
 
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_extent(data: dict[str, Any]) -> None:
+    values, waiting = 0, [data]
+    while waiting:
+        node: Any = waiting.pop()
+        values += len(node)
+        if len(node) > MAX_ITEMS or values > MAX_VALUES:
+            raise ManifestError(
+                f"{MANIFEST_FILE} should hold at most {MAX_ITEMS:,} values in one place and "
+                f"{MAX_VALUES:,} in all; it holds more. This is not a package made by palrs-hub."
+            )
+        inner = node.values() if isinstance(node, dict) else node
+        waiting += [value for value in inner if isinstance(value, (dict, list))]
+
+
+def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For ``json.loads``: of two values under one key, every reader might take another.
+
+    Raises:
+        ValueError: A key stands twice.
+    """
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key stands twice in one object")

@@ -10,7 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from palrs_hub.errors import TensorsError
-from palrs_hub.manifest import MAX_INTERVENTIONS, TENSORS_FILE
+from palrs_hub.manifest import MAX_INTERVENTIONS, TENSORS_FILE, refuse_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,8 @@ def _header(data: bytes) -> dict[str, dict[str, object]]:
             f"{MAX_HEADER_BYTES:,} bytes within a file of {len(data):,}; it claims {length:,}."
         )
     try:
-        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
+        text = data[_LENGTH_BYTES : _LENGTH_BYTES + length].decode("utf-8")
+        header = json.loads(text, object_pairs_hook=refuse_duplicates)
     except (ValueError, RecursionError) as error:
         raise TensorsError(f"{TENSORS_FILE} has an unreadable header: {error}") from error
     if not isinstance(header, dict) or any(not isinstance(e, dict) for e in header.values()):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from palrs_hub.steer import Steering
 
 Array = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+_HUGE = 1e30
 
 PACKAGE_FILES = (CARD_FILE, MANIFEST_FILE, TENSORS_FILE)
 
@@ -230,13 +233,23 @@ def check_arrays(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
             )
         if not np.isfinite(array).all():
             raise TensorsError(f"Tensor {name!r} holds NaN or infinite values.")
-        if not np.linalg.norm(array.astype(np.float64)) > 0:
-            raise TensorsError(f"Tensor {name!r} is zero: it would steer nothing.")
+        if not np.abs(array).max() >= np.finfo(np.float32).tiny:
+            raise TensorsError(f"Tensor {name!r} is zero, or as good as: it would steer nothing.")
+    for step in manifest.interventions:
+        if not np.linalg.norm(step.coefficient * arrays[step.tensor].astype(np.float64)) < _HUGE:
+            raise TensorsError(
+                f"Tensor {step.tensor!r} by its coefficient {step.coefficient:g} is longer than "
+                f"{_HUGE:g}: the residual stream would overflow."
+            )
 
 
 def _read_bytes(path: Path, limit: int, error: type[PackageError]) -> bytes:
     try:
-        with path.open("rb") as file:
+        # Opening a pipe would wait for a writer: it is opened without, and then refused.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise error(f"{path} should be a file; it is something else.")
             data = file.read(limit + 1)
     except FileNotFoundError as cause:
         raise error(

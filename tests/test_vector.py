@@ -153,10 +153,22 @@ def test_arrays_of_another_type_are_refused():
 
 
 def test_small_and_large_values_are_fine(tmp_path):
-    for value in (1e-40, 1e38):
+    for value in (1e-30, 1e25):
         array = np.full(HIDDEN, value, np.float32)
         folder = SteeringVector.build(a_manifest(), {"layer_2": array}).save_pretrained(tmp_path)
         np.testing.assert_array_equal(SteeringVector.load(folder).arrays["layer_2"], array)
+
+
+@pytest.mark.parametrize("value", [1e-40, -1e-45])
+def test_denormal_values_steer_nothing(value):
+    # Many a processor takes them for zero.
+    with pytest.raises(TensorsError, match="steer nothing"):
+        SteeringVector.build(a_manifest(), {"layer_2": np.full(HIDDEN, value, np.float32)})
+
+
+def test_a_vector_that_would_overflow_the_residual_stream_is_refused():
+    with pytest.raises(TensorsError, match=r"by its coefficient 1\.5 .* overflow"):
+        SteeringVector.build(a_manifest(), {"layer_2": np.full(HIDDEN, 1e30, np.float32)})
 
 
 def test_garbage_with_the_right_hash_is_refused(package):
