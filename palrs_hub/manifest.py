@@ -252,9 +252,10 @@ def _parse(text: str | bytes) -> dict[str, Any]:
 
 
 def _check_extent(data: dict[str, Any]) -> None:
-    values, waiting = 0, [data]
+    values = 0
+    waiting: list[dict[str, Any] | list[Any]] = [data]
     while waiting:
-        node: Any = waiting.pop()
+        node = waiting.pop()
         values += len(node)
         if len(node) > MAX_ITEMS or values > MAX_VALUES:
             raise ManifestError(
