@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from palrs_hub.bootstrap import Interval, paired_difference
 from palrs_hub.errors import UsageError
+from palrs_hub.experiment import Experiment
 from palrs_hub.generation import complete
 from palrs_hub.instruction import instructed
-from palrs_hub.steer import adding, suspended
+from palrs_hub.measured import NEGATED, PROMPTED, RANDOM, STEERED, UNSTEERED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from palrs_hub.moments import Array
     from palrs_hub.pairs.pair import Text
     from palrs_hub.vector import SteeringVector
-
-    Addend = tuple[int, Array]
 
 Judge = Callable[[str], bool]
 """Whether a completion solves its problem."""
@@ -127,6 +121,12 @@ class Comparison:
         """Steered minus unsteered, with a 95 % interval over the choice of problems."""
         return paired_difference(self.outcomes.steered, self.outcomes.unsteered)
 
+    @property
+    def worse(self) -> float:
+        """Share of problems that the unsteered model solves and the steered one does not."""
+        pairs = zip(self.outcomes.unsteered, self.outcomes.steered, strict=True)
+        return _share(tuple(before and not after for before, after in pairs))
+
 
 def accuracy(
     model: torch.nn.Module,
@@ -167,6 +167,7 @@ def compare(
     random_directions: int = 8,
     instruction: str | None = None,
     seed: int = 0,
+    batch_size: int = 64,
     progress: bool = False,
 ) -> Comparison:
     """Measure a vector beside what it must beat.
@@ -182,58 +183,43 @@ def compare(
         random_directions: How many; with few dimensions their spread is wide.
         instruction: The preference in words; see ``palrs_hub.instruction``.
         seed: Seed of the random directions.
+        batch_size: Prompts in a batch.
         progress: Show a progress bar.
     """
-    if random_directions < 1:
-        raise UsageError(f"Expected at least one random direction; found {random_directions}.")
-    addends = addends_of(vector)
-    random = random_addends(addends, random_directions, seed)
-    number = random_directions + 3 + (instruction is not None)
-    bar = tqdm(total=number, desc="Evaluating", unit="run", disable=not progress)
+    experiment = Experiment(
+        model,
+        tokenizer,
+        vector,
+        random_directions=random_directions,
+        seed=seed,
+        instruction=instruction,
+        batch_size=batch_size,
+        progress=progress,
+    )
 
-    def measure(added: Sequence[Addend], asked: Problems = problems) -> Solved:
-        with contextlib.ExitStack() as stack:
-            for layer, addend in added:
-                stack.enter_context(adding(model, layer, addend))
-            solved = solve(model, tokenizer, asked)
-        bar.update()
-        return solved
-
-    with bar, suspended(model):
-        outcomes = Outcomes(
-            unsteered=measure(()),
-            steered=measure(addends),
-            random=tuple(measure(directions) for directions in random),
-            negated=measure([(layer, -addend) for layer, addend in addends]),
-        )
-        if instruction is not None:
-            asked = instructed(tokenizer, problems.prompts, instruction)
-            prompted = measure((), dataclasses.replace(problems, prompts=asked))
-            outcomes = dataclasses.replace(outcomes, prompted=prompted)
+    solved = solve_each(experiment, problems)
+    outcomes = Outcomes(
+        unsteered=solved[UNSTEERED],
+        steered=solved[STEERED],
+        random=tuple(each for arm, each in solved.items() if arm.startswith(RANDOM)),
+        negated=solved[NEGATED],
+        prompted=solved.get(PROMPTED),
+    )
     return Comparison(outcomes)
 
 
-def addends_of(vector: SteeringVector) -> list[Addend]:
-    """What a vector adds at its default coefficients, layer by layer."""
-    return [
-        (step.layer, step.coefficient * vector.arrays[step.tensor].astype(np.float64))
-        for step in vector.manifest.interventions
-    ]
+def solve_each(experiment: Experiment, problems: Problems) -> dict[str, Solved]:
+    """Which problems each arm of an experiment solves."""
+    model, tokenizer = experiment.model, experiment.tokenizer
 
+    def measure(instruction: str | None) -> Solved:
+        asked = problems
+        if instruction is not None:
+            prompts = instructed(tokenizer, problems.prompts, instruction)
+            asked = dataclasses.replace(problems, prompts=prompts)
+        return solve(model, tokenizer, asked, batch_size=experiment.batch_size)
 
-def random_addends(addends: Sequence[Addend], number: int, seed: int) -> list[list[Addend]]:
-    """Random directions in the place of a vector's own, of the same norms, ``number`` of them."""
-    drawn = [random_like(addend, number, seed + i) for i, (_, addend) in enumerate(addends)]
-    layers = [layer for layer, _ in addends]
-    return [list(zip(layers, each, strict=True)) for each in zip(*drawn, strict=True)]
-
-
-def random_like(addend: Array, number: int, seed: int) -> list[Array]:
-    """Random directions of the same norm, uniform on the sphere, ``number`` of ``[hidden]``."""
-    generator = np.random.default_rng(seed)
-    drawn = generator.standard_normal((number, addend.shape[-1]))
-    norm = np.linalg.norm(addend)
-    return [direction / np.linalg.norm(direction) * norm for direction in drawn]
+    return experiment.run(measure)
 
 
 def _share(solved: Solved) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from palrs_hub.fields import Count, Finite, Layer, Line, Prose, Strict
+from palrs_hub.fields import Count, Finite, Layer, Line, Prose, Sha256, Strict
 
 MAX_SIDE_EFFECT: Final = 0.1
 """Nats per token on neutral text; the bound of PaLRS's parent method (Arditi et al. 2024)."""
@@ -85,6 +85,56 @@ class Selection(Strict):
     cells: tuple[Cell, ...] = Field(max_length=8_000)
 
 
+class Gain(Strict):
+    """Steered minus unsteered, and the interval that a paired bootstrap gives it.
+
+    Attributes:
+        difference: As observed; where lower is better, a negative one is an improvement.
+        low: Lower end of the interval.
+        high: Upper end.
+        confidence: For instance 0.95.
+    """
+
+    difference: Finite
+    low: Finite
+    high: Finite
+    confidence: Finite
+
+
+class Settings(Strict):
+    """All that a number depends on beside vector and model, so that it can be measured again.
+
+    None means that it was not reported, or does not apply.
+
+    Attributes:
+        kind: What measured it: a task of ``TASKS``, ``neutral text`` or ``harness``.
+        data_sha256: Of the bytes of the problems' file; of the harness, of its documents' hashes.
+        limit: Only the first so many were used.
+        max_new_tokens: Where completions were cut.
+        instruction: The text of the prompt baseline.
+        random_directions: Number of random directions.
+        seed: Their seed.
+        batch_size: Rows in a batch: another one may round otherwise and flip a near tie.
+        dtype: Floating-point type of the model's weights.
+        few_shot: Solved examples before each problem, as asked of the harness.
+        chat_template: Whether the chat template was applied.
+        version: Version of the harness, and of its task.
+    """
+
+    kind: Line
+    data_sha256: Sha256 | None = None
+    limit: Count | None = None
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    instruction: Prose | None = None
+    random_directions: Annotated[int, Field(ge=1, le=99)] | None = None
+    seed: Count | None = None
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    dtype: Line | None = None
+    few_shot: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    chat_template: bool | None = None
+    version: Line | None = None
+
+
 class Evaluation(Strict):
     """One measured number of the steered model, beside its baselines.
 
@@ -94,6 +144,11 @@ class Evaluation(Strict):
         split: The split that it was measured on; never the one that selection used.
         higher_is_better: Which way is up.
         baselines: The same number for ``unsteered``, ``random``, ``negated`` and others.
+        gain: Steered minus unsteered, with its interval; None if it was not reported.
+        worse: Share of problems that the steered model does worse on than the unsteered one, for
+            instance solved before and no longer; None if it was not reported.
+        standard_error: Of the value, by the tool that measured it; None if it was not reported.
+        settings: What measuring it again needs; None if it was not reported.
     """
 
     task: Line
@@ -103,3 +158,7 @@ class Evaluation(Strict):
     value: Finite
     higher_is_better: bool
     baselines: dict[Line, Finite] = Field(max_length=32)
+    gain: Gain | None = None
+    worse: Finite | None = None
+    standard_error: Finite | None = None
+    settings: Settings | None = None

@@ -34,6 +34,7 @@ MANIFEST_FILE: Final = "steering_config.json"
 TENSORS_FILE: Final = "steering_vectors.safetensors"
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 MAX_INTERVENTIONS = 512
+MAX_EVALUATIONS: Final = 256
 MAX_ITEMS: Final = 8_192
 MAX_VALUES: Final = 250_000
 """In one object or list, and in all of them: a wrong value each would make as many complaints."""
@@ -184,7 +185,7 @@ class Manifest(Strict):
     data: Data
     diagnostics: tuple[LayerDiagnostics, ...] = Field(max_length=8_000)
     selection: Selection | None
-    evaluations: tuple[Evaluation, ...] = Field(max_length=256)
+    evaluations: tuple[Evaluation, ...] = Field(max_length=MAX_EVALUATIONS)
     software: dict[Line, Line] = Field(max_length=32)
     tensors: TensorsFile
 

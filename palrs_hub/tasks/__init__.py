@@ -5,6 +5,7 @@ from typing import Final
 from palrs_hub.tasks.answers import PROBLEMS
 from palrs_hub.tasks.gsm8k import GSM8K
 from palrs_hub.tasks.humaneval import HUMANEVAL
+from palrs_hub.tasks.refusals import REFUSALS
 from palrs_hub.tasks.task import Task, TaskProblem
 
 __all__ = ["TASKS", "Task", "TaskProblem"]
@@ -15,5 +16,6 @@ TASKS: Final[dict[str, Task]] = {
         GSM8K,
         HUMANEVAL,
         PROBLEMS,
+        REFUSALS,
     )
 }

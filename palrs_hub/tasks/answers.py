@@ -33,10 +33,15 @@ def final_answer(completion: str, mark: str | None = None) -> str | None:
 def _parse(record: Record) -> TaskProblem:
     answer = text_of(record, "answer").strip()
     mark = text_of(record, "mark") if "mark" in record else None
-    return TaskProblem(_prompt(record), lambda text: final_answer(text, mark) == answer)
+    return TaskProblem(prompt_of(record), lambda text: final_answer(text, mark) == answer)
 
 
-def _prompt(record: Record) -> Text:
+def prompt_of(record: Record) -> Text:
+    """The prompt of a record: a text, or a list of messages.
+
+    Raises:
+        TaskFileError: It is neither.
+    """
     prompt = record.get("prompt")
     if isinstance(prompt, Sequence) and not isinstance(prompt, str) and prompt:
         return tuple(_message(turn) for turn in prompt)

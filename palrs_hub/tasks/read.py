@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from pathlib import Path
@@ -70,10 +71,39 @@ def name_of(task: Task, file: Path) -> str:
     return stem if task.name == "problems" else task.name
 
 
+def sha256_of(file: Path) -> str:
+    """Hash of a file's bytes, as a manifest names the data that a number was measured on.
+
+    Raises:
+        TaskFileError: It cannot be read.
+    """
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise TaskFileError(f"Cannot read {file}: {error}") from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not empty, of a plain or a gzipped file.
+
+    Raises:
+        TaskFileError: It cannot be read.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise TaskFileError(f"Cannot read {path}: {error}") from error
+
+
 def _parse_all(task: Task, path: Path, limit: int | None) -> list[TaskProblem]:
     found: list[TaskProblem] = []
     faults: list[str] = []
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         if limit is not None and len(found) >= limit:
             break
         try:
@@ -99,14 +129,3 @@ def _parse(task: Task, line: str) -> TaskProblem:
     if not isinstance(record, dict):
         raise TaskFileError(f"expected a JSON object; found {type(record).__name__}")
     return task.parse(record)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield number, line
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise TaskFileError(f"Cannot read {path}: {error}") from error
