@@ -44,6 +44,7 @@ def render_card(manifest: Manifest, *, repo_id: str | None = None) -> str:
         repo_id=repo_id or PLACEHOLDER_REPO,
         chosen=chosen_diagnostics(manifest),
         units=_UNITS,
+        settings_of=settings_of,
     )
 
 
@@ -81,6 +82,29 @@ def chosen_diagnostics(manifest: Manifest) -> LayerDiagnostics | None:
     )
 
 
+def settings_of(evaluation: Evaluation) -> dict[str, object]:
+    """What a number was measured with, in words; what was not reported or is not meant is absent.
+
+    The instruction is left to the manifest: it may be long.
+    """
+    settings = evaluation.settings
+    if settings is None:
+        return {}
+    named: dict[str, object] = {
+        "by": settings.kind,
+        "version": settings.version,
+        "data sha256": settings.data_sha256 and settings.data_sha256[:16],
+        "first": settings.limit,
+        "examples": settings.few_shot,
+        "new tokens at most": settings.max_new_tokens,
+        "random directions": settings.random_directions,
+        "seed": settings.seed,
+        "rows in a batch": settings.batch_size,
+        "weights": settings.dtype,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
 def plain(text: object) -> str:
     """Text that Markdown and HTML show as it is."""
     escaped = _MARKDOWN.sub(r"\\\1", _INDENT.sub("", str(text)))
@@ -97,7 +121,11 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
             "split": evaluation.split,
         },
         "metrics": [
-            {"type": evaluation.metric, "name": f"{evaluation.metric} ({name})", "value": value}
+            {
+                "type": evaluation.metric.partition(" (")[0],
+                "name": f"{evaluation.metric} ({name})",
+                "value": value,
+            }
             for name, value in values.items()
         ],
     }

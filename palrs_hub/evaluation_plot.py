@@ -33,7 +33,7 @@ text { fill: var(--text); } .dim { fill: var(--dim); } .title { font-weight: 600
 .back { fill: var(--back); } .steered { fill: var(--steered); } .other { fill: var(--other); }
 .base { stroke: var(--dim); stroke-dasharray: 4 4; } .axis { stroke: var(--line); }
 .interval { stroke: var(--text); stroke-width: 1.5; fill: none; } .each { fill: var(--text); }
-.end { text-anchor: end; }
+.end { text-anchor: end; } .value { paint-order: stroke; stroke: var(--back); stroke-width: 4; }
 """
 
 
@@ -102,7 +102,7 @@ def _bars(measured: Measured) -> list[_Bar]:
 def _panel(measured: Measured, bars: Sequence[_Bar]) -> Iterator[str]:
     way = "higher" if measured.higher_is_better else "lower"
     yield _text(16, 16, f"{_short(measured.task)}: {_short(measured.metric)}", "title")
-    facts = f"{_short(measured.split)}, {measured.samples} problems; {way} is better"
+    facts = f"{_short(measured.split)}, {measured.samples} {measured.noun}; {way} is better"
     yield _text(16, 34, facts, "dim")
     low = min(0.0, *(bar.low for bar in bars))
     high = max(0.0, *(bar.high for bar in bars))
@@ -113,10 +113,10 @@ def _panel(measured: Measured, bars: Sequence[_Bar]) -> Iterator[str]:
 
     bottom = 44 + ROW * len(bars)
     yield f'<path class="axis" d="M{across(0):.1f} 44V{bottom}"/>'
-    for row, bar in enumerate(bars):
-        yield from _drawn(measured, bar, 44 + ROW * row + (ROW - BAR) / 2, across(0), across)
     if UNSTEERED in measured.values:
         yield f'<path class="base" d="M{across(measured.values[UNSTEERED]):.1f} 44V{bottom}"/>'
+    for row, bar in enumerate(bars):
+        yield from _drawn(measured, bar, 44 + ROW * row + (ROW - BAR) / 2, across(0), across)
 
 
 def _drawn(
@@ -143,7 +143,7 @@ def _drawn(
     for value in bar.each:
         yield f'<circle class="each" cx="{across(value):.1f}" cy="{middle:.1f}" r="2.5"/>'
     words = shown if bar.high == bar.low else f"{shown} ({ends})"
-    yield _text(max(right, across(bar.high)) + 10, middle + 4, words, "")
+    yield _text(max(right, across(bar.high)) + 10, middle + 4, words, "value")
     yield "</g>"
 
 

@@ -58,6 +58,11 @@ class Measured:
     standard_error: float | None = None
 
     @property
+    def noun(self) -> str:
+        """What the samples are."""
+        return "texts" if self.settings.kind == NEUTRAL else "problems"
+
+    @property
     def random_each(self) -> tuple[float, ...]:
         """With random directions of the same norm, one each."""
         return tuple(value for arm, value in self.values.items() if arm.startswith(RANDOM))

@@ -139,7 +139,7 @@ def _show(
     output.show_findings(findings)
     for each in measured:
         way = "higher" if each.higher_is_better else "lower"
-        title = f"{each.task} ({each.split}), {each.samples} problems, {way} is better"
+        title = f"{each.task} ({each.split}), {each.samples} {each.noun}, {way} is better"
         columns = ["", each.metric, "beyond unsteered (95 % interval)"]
         output.show_table(title, columns, each.rows())
     if request.write is not None:
