@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.palrs-hub-is-set-up
 THREADS ?= 2
+HARNESS := .venv-harness
+SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-interop test-hostile check survey format bench clean
+.PHONY: help setup demo test test-harness test-interop test-hostile check survey format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -26,6 +28,18 @@ demo: $(STAMP) ## Do the main job on the model that comes along: extract, prove,
 
 test: $(STAMP) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(THREADS) $(ARGS)
+
+test-harness: $(HARNESS)/.stamp ## Test the bridge to lm-evaluation-harness, in an environment of its own
+	OMP_NUM_THREADS=1 $(HARNESS)/bin/python -m pytest tests/harness $(ARGS)
+
+# It sees the packages of .venv and adds its own, so that torch is there but once.
+$(HARNESS)/.stamp: constraints-harness.txt $(STAMP)
+	$(PYTHON) -m venv $(HARNESS)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
+		> "$$($(HARNESS)/bin/python -c '$(SITE)')/base.pth"
+	$(HARNESS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-harness.txt lm-eval accelerate
+	touch $@
 
 test-interop: $(STAMP) ## Test the embedded Hub with the npm client (needs Node 20 and npm)
 	npm install --prefix tests/interop --no-audit --no-fund --no-package-lock
@@ -53,4 +67,4 @@ bench: $(STAMP) ## Run the benchmarks: side by side in one run, one JSON line ea
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(HARNESS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

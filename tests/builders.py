@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from palrs_hub.evidence import Cell, Evaluation, LayerDiagnostics, Selection
+from palrs_hub.evidence import Cell, Evaluation, Gain, LayerDiagnostics, Selection, Settings
 from palrs_hub.fingerprint import summarise
 from palrs_hub.manifest import (
     BaseModelFacts,
@@ -69,6 +69,9 @@ def an_evaluation(**changes):
         "value": 0.75,
         "higher_is_better": True,
         "baselines": {"unsteered": 0.25, "random": 0.26},
+        "gain": Gain(difference=0.5, low=0.4, high=0.6, confidence=0.95),
+        "worse": 0.02,
+        "settings": Settings(kind="problems", data_sha256="e" * 64, max_new_tokens=40, seed=0),
     }
     return Evaluation(**{**fields, **changes})
 

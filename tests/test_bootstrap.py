@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palrs_hub.bootstrap import paired_difference
+from palrs_hub.bootstrap import paired_difference, paired_mean_difference
 from palrs_hub.errors import UsageError
 
 pairs_of_outcomes = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -95,3 +95,26 @@ def test_it_covers_the_truth_about_as_often_as_it_says():
 def test_what_cannot_be_resampled_is_refused(first, second, options):
     with pytest.raises(UsageError):
         paired_difference(first, second, **options)
+
+
+def test_scores_of_zero_and_one_are_outcomes():
+    first, second = [1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]
+    outcomes = paired_difference([s == 1 for s in first], [s == 1 for s in second])
+    assert paired_mean_difference(first, second) == outcomes
+
+
+def test_any_scores_have_the_width_of_the_normal_approximation():
+    source = np.random.default_rng(0)
+    second = source.standard_normal(500)
+    first = second + 0.2 + 0.5 * source.standard_normal(500)
+    found = paired_mean_difference(first.tolist(), second.tolist(), resamples=4000)
+    gains = first - second
+    half = 1.96 * gains.std() / np.sqrt(len(gains))
+    assert found.difference == pytest.approx(gains.mean())
+    assert found.low == pytest.approx(gains.mean() - half, abs=0.003)
+    assert found.high == pytest.approx(gains.mean() + half, abs=0.003)
+
+
+def test_scores_that_do_not_pair_are_refused():
+    with pytest.raises(UsageError):
+        paired_mean_difference([0.5], [0.5, 0.7])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from palrs_hub.card import front_matter, plain, render_card
+from palrs_hub.evidence import Settings
 from palrs_hub.manifest import Data, Method, Task
 from tests.builders import a_base_model, a_cell, a_manifest, an_evaluation, an_intervention
 
@@ -163,6 +164,22 @@ def test_what_is_missing_is_not_reported():
     assert "cosine" not in shown(tokens)
 
 
+def test_a_number_shows_its_interval_and_how_it_was_measured():
+    _, tokens = parse(render_card(a_manifest()))
+    cells = blocks(tokens, "td")
+    assert "+0.5 (+0.4 to +0.6)" in cells
+    assert "2.0 %" in cells
+    (how,) = [item for item in blocks(tokens, "li") if "data sha256" in item]
+    assert how.endswith("by problems, data sha256 eeeeeeeeeeeeeeee, new tokens at most 40, seed 0.")
+
+
+def test_a_number_without_them_is_not_called_perfect():
+    bare = an_evaluation(gain=None, worse=None, settings=None)
+    _, tokens = parse(render_card(a_manifest(evaluations=(bare,))))
+    assert blocks(tokens, "td").count("not reported") == 2
+    assert [item for item in blocks(tokens, "li") if item.endswith("accuracy: not reported.")]
+
+
 def test_what_was_measured_is_not_called_missing():
     assert "ot reported" not in render_card(a_manifest())
 
@@ -180,7 +197,13 @@ def everywhere(text):
         method=Method(name=text, switches={text: text, "position": "response_mean"}),
         data=Data(name=text, revision=text, pairs=1, sha256="d" * 64),
         evaluations=(
-            an_evaluation(task=text, metric=text, split=text, baselines={text: 0.5, "other": 0.1}),
+            an_evaluation(
+                task=text,
+                metric=text,
+                split=text,
+                baselines={text: 0.5, "other": 0.1},
+                settings=Settings(kind=text, version=text, dtype=text, instruction=text),
+            ),
         ),
         selection=a_manifest().selection.model_copy(update={"rule": text, "cells": (a_cell(),)}),
         software={text: text},

@@ -10,7 +10,8 @@ from palrs_hub.demo import pairs_file
 from palrs_hub.demo import problems as sums
 from palrs_hub.demo.search import as_problems
 from palrs_hub.errors import UsageError
-from palrs_hub.evaluate import Problems, accuracy, compare, random_like
+from palrs_hub.evaluate import Problems, accuracy, compare
+from palrs_hub.experiment import random_like
 from palrs_hub.extraction import extract
 from palrs_hub.generation import complete
 from palrs_hub.pairs import PreferencePair, read_pairs

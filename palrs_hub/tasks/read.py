@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from palrs_hub.tasks.task import Task, TaskProblem
 
 _SHOWN_FAULTS: Final = 5
+_NAMED_BY_FILE: Final = ("problems", "refusals")
 
 
 def read_problems(
@@ -67,8 +68,9 @@ def name_of(task: Task, file: Path) -> str:
 
     Of one's own problems there are many files, so that there the task's name would tell nothing.
     """
+    by_file = task.name in _NAMED_BY_FILE
     stem = file.name.removesuffix(".gz").removesuffix(".jsonl")
-    return stem if task.name == "problems" else task.name
+    return stem if by_file else task.name
 
 
 def sha256_of(file: Path) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from palrs_hub.demo import pairs_file
 from palrs_hub.errors import UsageError
-from palrs_hub.evaluate import Problems, addends_of, compare, random_addends
+from palrs_hub.evaluate import Problems, compare
+from palrs_hub.experiment import addends_of, random_addends
 from palrs_hub.extraction import extract
 from palrs_hub.instruction import instructed, takes_system_message
 from palrs_hub.pairs import read_pairs
