@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,7 +53,7 @@ class Results:
     def standard_error(self, name: str, metric: str, filter_name: str) -> float | None:
         """The harness's own; None where it has none."""
         value = self.raw["results"][name].get(f"{metric}_stderr,{filter_name}")
-        return float(value) if isinstance(value, float) else None
+        return float(value) if isinstance(value, float) and math.isfinite(value) else None
 
     def samples(self, name: str) -> list[Mapping[str, Any]]:
         """Logged samples of a task, or of all of a group's together."""

@@ -41,6 +41,7 @@ def test_outcomes_are_kept_problem_by_problem(demo_model, demo_tokenizer, vector
     assert found.prompted is None
     assert found.gain.difference == pytest.approx(2 / 3)
     assert found.gain.low <= found.gain.difference <= found.gain.high
+    assert found.worse == 0
 
 
 def test_an_instruction_is_an_arm_of_its_own(demo_model, demo_tokenizer, vector):
