@@ -202,11 +202,11 @@ def test_written_verified_and_an_altered_number_caught(vector, tasks, tmp_path, 
     words = ["eval", str(tmp_path / "vector"), "--model", str(model_folder())]
     harness = ["--harness", "local_sums", "--harness-tasks", str(tasks)]
     out = tmp_path / "out"
-    assert main([*words, *harness, "--random", "1", "--write", str(out)]) == 0
+    assert main([*words, *harness, "--random", "1", "--write", str(out), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["measured"]) == 1
     (evaluation,) = SteeringVector.load(out).manifest.evaluations
     assert evaluation.value == 1
-    card = (out / "README.md").read_text()
-    assert "exact_match (steered)" in card or "exact_match (strict-match) (steered)" in card
+    assert "exact_match (strict-match) (steered)" in (out / "README.md").read_text()
     again = ["eval", str(out), "--model", str(model_folder()), "--verify"]
     assert main([*again, "--harness-tasks", str(tasks)]) == 0
     file = out / "steering_config.json"
