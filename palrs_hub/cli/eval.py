@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from palrs_hub.cli.eval_request import Request
+from palrs_hub.cli.evaluation.request import Request
 from palrs_hub.cli.options import (
     device_option,
     dtype_option,
@@ -143,7 +143,8 @@ def command(
 
     With --verify, exit code 3 if a number that the manifest claims does not hold.
     """
-    from palrs_hub.cli import eval_measure, eval_verify
+    from palrs_hub.cli.evaluation.measure import measure
+    from palrs_hub.cli.evaluation.verify import verify as verify_claims
     from palrs_hub.vector import SteeringVector
 
     where = {"token": token, "local_files_only": local_files_only}
@@ -157,6 +158,6 @@ def command(
         vector_id, revision=revision, token=token, local_files_only=local_files_only
     )
     if verify:
-        return eval_verify.verify(vector, request, tolerance)
-    eval_measure.measure(vector, request)
+        return verify_claims(vector, request, tolerance)
+    measure(vector, request)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from palrs_hub.cli import output
-from palrs_hub.cli.eval_request import Request, load_model
+from palrs_hub.cli.evaluation.request import Request, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

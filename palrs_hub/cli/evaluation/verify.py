@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from palrs_hub.cli import output
-from palrs_hub.cli.eval_request import Request, load_model
+from palrs_hub.cli.evaluation.request import Request, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

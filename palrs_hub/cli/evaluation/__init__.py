@@ -1,0 +1,1 @@
+"""The parts of ``palrs-hub eval``: what was asked, measuring it, and verifying claims."""
