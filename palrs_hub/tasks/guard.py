@@ -1,8 +1,12 @@
-"""The child's side of ``palrs_hub.tasks.sandbox``: confines this process, then runs a program.
+"""The child's side of ``palrs_hub.tasks.sandbox``: runs programs, each in a confined process.
 
 A script of the standard library alone: it runs isolated, without site-packages. It reads the order
-from standard input, and writes the order's token to standard output when the program has ended
-without an error.
+from standard input, and writes how each program ended to standard output.
+
+This process runs none of them. Each gets a process of its own, a fork that gives up what the
+program shall not have, and with it a pipe on which its end is told. The pipes of the others do not
+exist yet, or no more, and the way to standard output is closed: a program can lie about its own
+end at most.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import sys
 from typing import Any, Final
@@ -37,24 +42,58 @@ _WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEN
 
 
 def main() -> None:
-    """Confine this process, run the program, and tell whether it came to its end."""
+    """Run the order's programs one after the other, and tell how each ended."""
     order = json.load(sys.stdin)
     report = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
         os.dup2(nowhere, stream)
-    confine(order["limits"])
-    code = compile(order["source"], "<program>", "exec")
-    exec(code, {"__name__": "__main__"})
-    os.write(report, order["token"].encode())
-    # At once: whatever threads the program left behind are not waited for.
-    os._exit(0)
+    endings = []
+    for number, source in enumerate(order["programs"]):
+        folder = f"{os.getcwd()}/{number}"
+        os.mkdir(folder)
+        endings.append(_run_apart(source, folder, order["limits"], report))
+    os.write(report, json.dumps(endings).encode())
+
+
+def _run_apart(source: str, folder: str, limits: dict[str, int], report: int) -> str:
+    """Run a program in a process of its own; returns why it failed, or nothing if it did not."""
+    token = os.urandom(16)
+    inbox, outbox = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.close(report)
+            os.close(inbox)
+            os.chdir(folder)
+            confine(limits)
+            exec(compile(source, "<program>", "exec"), {"__name__": "__main__"})
+            os.write(outbox, token)
+            # At once: whatever threads the program left behind are not waited for.
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(outbox)
+    told, _, _ = select.select([inbox], [], [], limits["seconds"])
+    passed = bool(told) and os.read(inbox, len(token)) == token
+    # What tells its end but goes on (or has closed the pipe) is ended here.
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    os.close(inbox)
+    if passed:
+        return ""
+    return _ending(os.waitstatus_to_exitcode(status)) if told else "timeout"
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def confine(limits: dict[str, int]) -> None:
     """Give up all that the program shall not have; for good."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _enter_namespaces(libc)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _confine_writes(libc, os.getcwd())

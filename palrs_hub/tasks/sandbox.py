@@ -1,4 +1,4 @@
-"""Runs a program that a model wrote, confined in a process of its own.
+"""Runs programs that a model wrote, each confined in a process of its own.
 
 What holds, by whom:
 
@@ -24,20 +24,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from palrs_hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
 _RESULT: Final = "result"
 _WORK: Final = "work"
+_START_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -78,27 +81,43 @@ def run_program(source: str, limits: Limits | None = None) -> Outcome:
     Raises:
         UsageError: This system cannot limit processes (it is not POSIX).
     """
+    (outcome,) = run_programs([source], limits)
+    return outcome
+
+
+def run_programs(sources: Sequence[str], limits: Limits | None = None) -> list[Outcome]:
+    """Run programs one after the other, as ``run_program`` would, in a fraction of the time.
+
+    They share the start of an interpreter and nothing else: each has a process, namespaces, a
+    directory and limits of its own.
+
+    Args:
+        sources: Texts of Python programs.
+        limits: What each of them may use.
+
+    Raises:
+        UsageError: This system cannot limit processes (it is not POSIX).
+    """
     if os.name != "posix":
         raise UsageError(
             "Running generated code needs limits that only POSIX systems have; this is "
             f"{os.name!r}. Evaluate on Linux, or choose a task that runs no code."
         )
     limits = limits or Limits()
-    token = secrets.token_hex(16)
-    order = json.dumps({"token": token, "source": source, "limits": asdict(limits)})
+    order = json.dumps({"programs": list(sources), "limits": asdict(limits)})
     with tempfile.TemporaryDirectory(prefix="palrs-hub-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / _WORK).mkdir()
-        # A file, not a pipe: its size is limited, and nobody has to read it meanwhile.
+        # A file, not a pipe: nobody has to read it meanwhile.
         with (folder / _RESULT).open("wb") as result:
-            code = _run(order.encode(), folder / _WORK, result.fileno(), limits.seconds)
-        told = (folder / _RESULT).read_bytes()[: len(token)]
-    if code is None:
-        return Outcome(False, "timeout")
-    return Outcome(True) if told == token.encode() else Outcome(False, _ending(code))
+            seconds = _START_SECONDS + limits.seconds * len(sources)
+            _run(order.encode(), folder / _WORK, result.fileno(), seconds)
+        told = (folder / _RESULT).read_bytes()
+    endings = json.loads(told) if told else ["the sandbox itself ended"] * len(sources)
+    return [Outcome(not ending, ending) for ending in endings]
 
 
-def _run(order: bytes, folder: Path, result: int, seconds: int) -> int | None:
+def _run(order: bytes, folder: Path, result: int, seconds: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", str(_GUARD)],
         stdin=subprocess.PIPE,
@@ -111,14 +130,9 @@ def _run(order: bytes, folder: Path, result: int, seconds: int) -> int | None:
     try:
         process.communicate(order, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return None
+        return
     finally:
         # The group, so that what the program started goes too, also on our own interruption.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return process.returncode
-
-
-def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
