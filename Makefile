@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP) ## Do the main job on the model that comes along: extract, prove, push, pull, attach
-	$(BIN)/palrs-hub demo $(if $(JSON),--json $(JSON))
+	$(BIN)/palrs-hub demo --allow-code-execution $(if $(JSON),--json $(JSON))
 
 test: $(STAMP) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(THREADS) $(ARGS)

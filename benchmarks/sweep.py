@@ -17,11 +17,11 @@ import torch
 import transformers
 
 from palrs_hub.demo import model_folder, pairs_file
-from palrs_hub.demo import problems as sums
+from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.evidence import Cell
 from palrs_hub.extraction import extract
 from palrs_hub.loading import load_model, load_tokenizer
-from palrs_hub.pairs import PreferencePair, read_pairs
+from palrs_hub.pairs import read_pairs
 from palrs_hub.selection import STRENGTHS
 from palrs_hub.selection.sweep import Sweep
 from tests.naive_sweep import naive_sweep
@@ -63,9 +63,8 @@ def measure(
 ) -> dict[str, Any]:
     """Time both ways on every layer of a model, at all read positions or at the first few."""
     extraction = extract(model, tokenizer, read_pairs(pairs_file()), choice="validation")
-    held_out = sums.problems_for_validation(pairs)
-    validation = [PreferencePair(p.prompt, p.careful, p.sloppy) for p in held_out]
-    texts = [(p.prompt, p.careful) for p in sums.guardrail_for_validation(neutral)]
+    validation = DOMAINS["sums"].pairs("validation", pairs)
+    texts = DOMAINS["sums"].agreed_texts("validation", neutral)
     grid = [
         (position, layer, strength)
         for position in extraction.positions[:positions]

@@ -18,7 +18,7 @@ WIDTH = 96
 def main() -> None:
     """Run the demonstration and draw what it showed."""
     done = subprocess.run(
-        [sys.executable, "-m", "palrs_hub", "demo"],
+        [sys.executable, "-m", "palrs_hub", "demo", "--allow-code-execution"],
         capture_output=True,
         text=True,
         check=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Judge = Callable[[str], bool]
 """Whether a completion solves its problem."""
 
+JudgeAll = Callable[[Sequence[str]], Sequence[bool]]
+"""Whether each completion solves its problem; completions in the order of the problems."""
+
 
 @dataclass(frozen=True)
 class Problems:
@@ -37,6 +40,7 @@ class Problems:
         prompts: One prompt a problem.
         judges: One judge a problem.
         max_new_tokens: Where a completion is cut.
+        judge_all: Judges all completions at once, where that is quicker than one by one.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Problems:
     prompts: tuple[Text, ...]
     judges: tuple[Judge, ...]
     max_new_tokens: int
+    judge_all: JudgeAll | None = None
 
     def __post_init__(self) -> None:
         if not self.prompts or len(self.prompts) != len(self.judges):
@@ -51,6 +56,13 @@ class Problems:
                 f"Expected a judge for each of at least one prompt; found {len(self.prompts)} "
                 f"prompts and {len(self.judges)} judges."
             )
+
+    def solved(self, completions: Sequence[str]) -> Solved:
+        """Which problems these completions solve, one completion a problem."""
+        if self.judge_all is not None:
+            return tuple(map(bool, self.judge_all(completions)))
+        judged = zip(self.judges, completions, strict=True)
+        return tuple(bool(judge(text)) for judge, text in judged)
 
 
 Solved = tuple[bool, ...]
@@ -154,8 +166,7 @@ def solve(
         max_new_tokens=problems.max_new_tokens,
         batch_size=batch_size,
     )
-    judged = zip(problems.judges, completions, strict=True)
-    return tuple(bool(judge(text)) for judge, text in judged)
+    return problems.solved(completions)
 
 
 def compare(

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from palrs_hub.demo import pairs_file
-from palrs_hub.demo import problems as sums
-from palrs_hub.demo.search import as_problems
+from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.errors import UsageError
 from palrs_hub.evaluate import Problems, accuracy, compare
 from palrs_hub.experiment import random_like
@@ -32,7 +31,7 @@ def vector(demo_model, demo_tokenizer):
 
 
 def test_the_vector_is_compared_with_what_it_must_beat(demo_model, demo_tokenizer, vector):
-    problems = as_problems(sums.problems_for_test(20), "test")
+    problems = DOMAINS["sums"].test_problems(20)
     found = compare(demo_model, demo_tokenizer, vector, problems, random_directions=3)
     assert found.unsteered <= 0.25
     assert found.steered >= 0.75
@@ -44,7 +43,7 @@ def test_the_vector_is_compared_with_what_it_must_beat(demo_model, demo_tokenize
 
 
 def test_what_is_attached_does_not_count(demo_model, demo_tokenizer, vector):
-    problems = as_problems(sums.problems_for_test(8), "test")
+    problems = DOMAINS["sums"].test_problems(8)
     with vector.attach(demo_model):
         assert accuracy(demo_model, demo_tokenizer, problems) == 1
         found = compare(demo_model, demo_tokenizer, vector, problems, random_directions=1)
@@ -66,7 +65,7 @@ def test_problems_need_a_judge_each():
 
 
 def test_completions_come_back_in_the_order_of_the_prompts(demo_model, demo_tokenizer):
-    problems = sums.guardrail_for_test(7)
+    problems = DOMAINS["sums"].worked("guardrail", 7, agreed=True)
     prompts = [problem.prompt for problem in problems]
     texts = complete(demo_model, demo_tokenizer, prompts, max_new_tokens=40, batch_size=3)
     assert texts == [problem.careful for problem in problems]

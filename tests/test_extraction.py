@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from palrs_hub.demo import pairs_file
-from palrs_hub.demo import problems as sums
+from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.extraction import extract, scaled
 from palrs_hub.methods import METHODS
@@ -29,8 +29,7 @@ def extraction(demo_model, demo_tokenizer, pairs):
 
 @pytest.fixture(scope="module")
 def validation():
-    problems = sums.problems_for_validation(16)
-    return [PreferencePair(p.prompt, p.careful, p.sloppy) for p in problems]
+    return DOMAINS["sums"].pairs("validation", 16)
 
 
 def test_the_preset_is_the_papers(extraction):
@@ -178,7 +177,7 @@ def test_with_alignment_only_the_coefficient_is_chosen(
 def test_cells_that_disturb_neutral_text_are_out(
     demo_model, demo_tokenizer, extraction, validation
 ):
-    neutral = [(p.prompt, p.careful) for p in sums.guardrail_for_validation(8)]
+    neutral = DOMAINS["sums"].agreed_texts("validation", 8)
     chosen = select(
         demo_model,
         demo_tokenizer,

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from palrs_hub.demo import pairs_file
-from palrs_hub.demo import problems as sums
+from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.extraction import extract
-from palrs_hub.pairs import PreferencePair, read_pairs
+from palrs_hub.pairs import read_pairs
 from palrs_hub.selection import batches, replay, select
 from palrs_hub.selection.replay import Replay
 from palrs_hub.selection.sweep import Sweep
@@ -24,13 +24,12 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def validation():
-    problems = sums.problems_for_validation(9)
-    return [PreferencePair(p.prompt, p.careful, p.sloppy) for p in problems]
+    return DOMAINS["sums"].pairs("validation", 9)
 
 
 @pytest.fixture(scope="module")
 def neutral():
-    return [(p.prompt, p.careful) for p in sums.guardrail_for_validation(5)]
+    return DOMAINS["sums"].agreed_texts("validation", 5)
 
 
 def grid_of(extraction, coefficients=COEFFICIENTS):

@@ -14,7 +14,7 @@ import click
 from palrs_hub.errors import LocalHubError
 
 if TYPE_CHECKING:
-    from palrs_hub.demo.run import DemoResult
+    from palrs_hub.demo.results import DemoResult, DomainResult
 
 
 @click.command("demo")
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the figures to this file.",
 )
-def command(json_file: Path | None) -> None:
+@click.option(
+    "--allow-code-execution",
+    is_flag=True,
+    help="Include code: run the functions that the model writes, confined in a sandbox.",
+)
+def command(json_file: Path | None, allow_code_execution: bool) -> None:
     """Extract, select, evaluate, push, pull, check, attach, generate, refuse: all offline."""
     # The client reads its settings once, when it is first imported.
     if "huggingface_hub" in sys.modules:
@@ -40,8 +45,13 @@ def command(json_file: Path | None) -> None:
         from palrs_hub.demo.run import run_demo
 
         output.show_line(f"A Hub of our own at {hub.url}")
-        result = run_demo(Path(folder), say=output.show_line, progress=output.wants_progress())
-    _show(result)
+        result = run_demo(
+            Path(folder),
+            run_code=allow_code_execution,
+            say=output.show_line,
+            progress=output.wants_progress(),
+        )
+    _show(result, run_code=allow_code_execution)
     if json_file:
         json_file.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
         output.show_line(f"Figures written to {json_file}")
@@ -64,45 +74,57 @@ def _use_only(endpoint: str, home: Path) -> None:
     os.environ.pop("HF_TOKEN", None)
 
 
-def _show(result: DemoResult) -> None:
+def _show(result: DemoResult, *, run_code: bool) -> None:
     from palrs_hub.cli import output
 
-    selected, switches = result.found.selected, result.found.extraction.switches
+    for each in result.domains.values():
+        _show_choice(each)
+        _show_accuracies(each)
+        _show_guardrail(each)
+    if result.together:
+        _show_together(result)
+    if not run_code:
+        output.show_line(
+            "Code was left out: judging it runs what the model wrote, confined in a sandbox. "
+            "Allow that with --allow-code-execution."
+        )
+    for each in result.domains.values():
+        output.show_line(f"Pushed to {each.repo_id}, pulled again at commit {each.revision}.")
+        output.show_findings(each.findings)
+    for each in result.domains.values():
+        for prompt, unsteered, steered in each.generations:
+            output.show_line(f"> {prompt}")
+            output.show_beside(("unsteered", unsteered), ("steered", steered))
+    for model, findings in next(iter(result.domains.values())).refused.items():
+        output.show_line(f"Refused on {model}:")
+        output.show_findings(findings)
+    output.show_line(f"{result.total_seconds:.0f} seconds in all.")
+
+
+def _show_choice(each: DomainResult) -> None:
+    from palrs_hub.cli import output
+
+    selected, switches = each.found.selected, each.found.extraction.switches
     output.show_pairs(
-        "Chosen on validation problems",
+        f"{each.domain.task.capitalize()}: chosen on validation problems",
         {
             "input format": switches.input_format,
             "read positions": f"{switches.positions} ({selected.position})",
             "layer": selected.layer,
             "coefficient": f"{selected.coefficient:g} x {switches.scale}",
-            "validation accuracy": f"{result.found.accuracy:.1%}",
+            "validation accuracy": f"{each.found.accuracy:.1%}",
         },
     )
-    _show_accuracies(result)
-    output.show_line(f"Pushed to {result.repo_id}, pulled again at commit {result.revision}.")
-    output.show_findings(result.findings)
-    for prompt, unsteered, steered in result.generations:
-        output.show_line(f"> {prompt}")
-        output.show_beside(("unsteered", unsteered), ("steered", steered))
-    for model, findings in result.refused.items():
-        output.show_line(f"Refused on {model}:")
-        output.show_findings(findings)
-    total = sum(result.seconds.values())
-    output.show_line(f"{total:.0f} seconds in all.")
 
 
-def _show_accuracies(result: DemoResult) -> None:
+def _show_accuracies(each: DomainResult) -> None:
     from palrs_hub.cli import output
 
-    comparison, before, after = (
-        result.measured.comparison,
-        result.measured.before,
-        result.measured.after,
-    )
-    preset = result.measured.paper_preset
+    comparison, preset = each.measured.comparison, each.measured.paper_preset
     spread = f"{min(comparison.random_each):.1%} to {max(comparison.random_each):.1%}"
+    title = each.domain.title[0].upper() + each.domain.title[1:]
     output.show_table(
-        "Sums that need a carry, 200 unseen problems",
+        f"{title}, {len(comparison.outcomes.steered)} unseen problems",
         ["", "accuracy"],
         [
             ("unsteered", f"{comparison.unsteered:.1%}"),
@@ -115,11 +137,37 @@ def _show_accuracies(result: DemoResult) -> None:
             ("the paper's own preset", "no gain" if preset is None else f"{preset:.1%}"),
         ],
     )
+
+
+def _show_guardrail(each: DomainResult) -> None:
+    from palrs_hub.cli import output
+
+    before, after = each.measured.before, each.measured.after
+    texts = (before.ordinary_text_perplexity, after.ordinary_text_perplexity)
     output.show_table(
-        "Guardrail: sums without a carry",
+        f"Guardrail: {each.domain.agreed_title}, and stories",
         ["", "unsteered", "steered"],
         [
             ("accuracy", f"{before.accuracy:.1%}", f"{after.accuracy:.1%}"),
             ("perplexity", f"{before.perplexity:.4f}", f"{after.perplexity:.4f}"),
+            ("perplexity of stories", *(f"{value:.4f}" for value in texts)),
         ],
+    )
+
+
+def _show_together(result: DemoResult) -> None:
+    from palrs_hub.cli import output
+
+    rows = []
+    for name, each in result.domains.items():
+        alone = [
+            other.measured.comparison.steered if other is each else other.elsewhere[name]
+            for other in result.domains.values()
+        ]
+        figures = [each.measured.comparison.unsteered, *alone, result.together[name].accuracy]
+        rows.append((name, *(f"{figure:.1%}" for figure in figures)))
+    output.show_table(
+        "Accuracy under each vector and under both",
+        ["", "unsteered", *(f"vector of {name}" for name in result.domains), "both"],
+        rows,
     )

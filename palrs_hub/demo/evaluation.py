@@ -1,40 +1,44 @@
-"""What the demonstration's vector does on problems that nothing was chosen with."""
+"""What the demonstration's vectors do on problems that nothing was chosen with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from palrs_hub.demo import problems as sums
-from palrs_hub.demo.search import as_problems
+from palrs_hub.demo.domains import ordinary_texts
 from palrs_hub.evaluate import Comparison, accuracy, compare
 from palrs_hub.evidence import Evaluation
 from palrs_hub.scores import perplexity
 from palrs_hub.steer import adding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from palrs_hub.demo.domains import Domain
     from palrs_hub.demo.search import Found
-    from palrs_hub.evaluate import Problems
     from palrs_hub.vector import SteeringVector
 
-TEST_PROBLEMS: Final = 200
+GUARDED: Final = 100
 RANDOM_DIRECTIONS: Final = 8
-TASK: Final = "careful arithmetic"
-DESCRIPTION: Final = (
-    "Moves a model that learned sums from a careful and from a sloppy author towards the careful "
-    "one, who does not forget the carries."
-)
 
 
 @dataclass(frozen=True)
 class Guardrail:
-    """Problems on which careful and sloppy agree, so that nothing should change."""
+    """What should not change.
+
+    Attributes:
+        accuracy: On problems of the domain that both authors answer alike.
+        perplexity: Of the answers to them.
+        ordinary_text_perplexity: Of stories.
+    """
 
     accuracy: float
     perplexity: float
+    ordinary_text_perplexity: float
 
 
 @dataclass(frozen=True)
@@ -58,24 +62,31 @@ class Measured:
                 "negated": self.comparison.negated,
                 "paper_preset": self.paper_preset,
             },
-            "guardrail": {
-                name: {
-                    "unsteered": getattr(self.before, name),
-                    "steered": getattr(self.after, name),
-                }
-                for name in ("accuracy", "perplexity")
-            },
+            "guardrail": beside(self.before, self.after),
         }
 
 
-def test_problems() -> Problems:
-    """Problems that need a carry, of the test split."""
-    return as_problems(sums.problems_for_test(TEST_PROBLEMS), "test")
+@dataclass(frozen=True)
+class Together:
+    """A domain under several vectors at once."""
+
+    accuracy: float
+    guardrail: Guardrail
+
+
+def beside(before: Guardrail, after: Guardrail) -> dict[str, dict[str, float]]:
+    """Each figure of a guardrail, unsteered and steered."""
+    steered = asdict(after)
+    return {
+        name: {"unsteered": value, "steered": steered[name]}
+        for name, value in asdict(before).items()
+    }
 
 
 def measure(
     model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
+    domain: Domain,
     found: Found,
     preset: Found | None,
     *,
@@ -85,50 +96,80 @@ def measure(
     comparison = compare(
         model,
         tokenizer,
-        _vector(found),
-        test_problems(),
+        _vector(domain, found),
+        domain.test_problems(domain.reported),
         random_directions=RANDOM_DIRECTIONS,
         progress=progress,
     )
-    before = _guardrail(model, tokenizer)
-    with adding(model, found.selected.layer, _addend(found)):
-        after = _guardrail(model, tokenizer)
+    before = _guardrail(model, tokenizer, domain)
+    with adding(model, found.selected.layer, found.addend):
+        after = _guardrail(model, tokenizer, domain)
     preset_accuracy = None
     if preset is not None:
-        with adding(model, preset.selected.layer, _addend(preset)):
-            preset_accuracy = accuracy(model, tokenizer, test_problems())
-    evaluations = _evaluations(comparison, preset_accuracy, before, after)
-    return Measured(_vector(found, evaluations), comparison, preset_accuracy, before, after)
+        with adding(model, preset.selected.layer, preset.addend):
+            preset_accuracy = accuracy(model, tokenizer, domain.test_problems(domain.reported))
+    evaluations = _evaluations(domain, comparison, preset_accuracy, before, after)
+    vector = _vector(domain, found, evaluations)
+    return Measured(vector, comparison, preset_accuracy, before, after)
 
 
-def _vector(found: Found, evaluations: tuple[Evaluation, ...] = ()) -> SteeringVector:
+def accuracy_under(
+    model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, domain: Domain, vector: Found
+) -> float:
+    """What a vector of another domain does to the accuracy on a domain's test problems."""
+    with adding(model, vector.selected.layer, vector.addend):
+        return accuracy(model, tokenizer, domain.test_problems(domain.reported))
+
+
+def measure_together(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    domain: Domain,
+    vectors: Iterable[Found],
+) -> Together:
+    """What several vectors at once do to a domain."""
+    with contextlib.ExitStack() as stack:
+        for found in vectors:
+            stack.enter_context(adding(model, found.selected.layer, found.addend))
+        return Together(
+            accuracy=accuracy(model, tokenizer, domain.test_problems(domain.reported)),
+            guardrail=_guardrail(model, tokenizer, domain),
+        )
+
+
+def _vector(
+    domain: Domain, found: Found, evaluations: tuple[Evaluation, ...] = ()
+) -> SteeringVector:
     return found.extraction.vector(
         position=found.selected.position,
         layer=found.selected.layer,
         coefficient=found.selected.coefficient,
-        name="careful-sums-carry",
-        task=TASK,
-        description=DESCRIPTION,
+        name=domain.repo_id.partition("/")[2],
+        task=domain.task,
+        description=domain.description,
         selection=found.selected.selection,
         evaluations=evaluations,
     )
 
 
-def _addend(found: Found) -> Any:  # noqa: ANN401 - a numpy array
-    direction = found.extraction.direction(found.selected.position, found.selected.layer)
-    return found.selected.coefficient * direction
-
-
-def _guardrail(model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> Guardrail:
-    agreed = sums.guardrail_for_test(TEST_PROBLEMS)
+def _guardrail(
+    model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, domain: Domain
+) -> Guardrail:
+    agreed = domain.agreed_texts("guardrail", GUARDED)
+    told = ordinary_texts("guardrail", GUARDED)
     return Guardrail(
-        accuracy=accuracy(model, tokenizer, as_problems(agreed, "test", "sums without a carry")),
-        perplexity=perplexity(model, tokenizer, [(p.prompt, p.careful) for p in agreed]),
+        accuracy=accuracy(model, tokenizer, domain.guardrail_problems(GUARDED)),
+        perplexity=perplexity(model, tokenizer, agreed),
+        ordinary_text_perplexity=perplexity(model, tokenizer, told),
     )
 
 
 def _evaluations(
-    comparison: Comparison, preset: float | None, before: Guardrail, after: Guardrail
+    domain: Domain,
+    comparison: Comparison,
+    preset: float | None,
+    before: Guardrail,
+    after: Guardrail,
 ) -> tuple[Evaluation, ...]:
     baselines = {
         "unsteered": comparison.unsteered,
@@ -138,26 +179,36 @@ def _evaluations(
     }
     if preset is not None:
         baselines["paper's preset"] = preset
+    guarded = (
+        (domain.agreed_title, "accuracy", before.accuracy, after.accuracy),
+        (domain.agreed_title, "perplexity", before.perplexity, after.perplexity),
+        (
+            "ordinary text",
+            "perplexity",
+            before.ordinary_text_perplexity,
+            after.ordinary_text_perplexity,
+        ),
+    )
     return (
         Evaluation(
-            task="sums of two-digit numbers that need a carry",
+            task=domain.title,
             metric="accuracy",
             split="test",
-            samples=TEST_PROBLEMS,
+            samples=domain.reported,
             value=comparison.steered,
             higher_is_better=True,
             baselines=baselines,
         ),
         *(
             Evaluation(
-                task="sums without a carry (guardrail)",
-                metric=name,
+                task=f"{title} (guardrail)",
+                metric=metric,
                 split="test",
-                samples=TEST_PROBLEMS,
-                value=getattr(after, name),
-                higher_is_better=name == "accuracy",
-                baselines={"unsteered": getattr(before, name)},
+                samples=GUARDED,
+                value=steered,
+                higher_is_better=metric == "accuracy",
+                baselines={"unsteered": unsteered},
             )
-            for name in ("accuracy", "perplexity")
+            for title, metric, unsteered, steered in guarded
         ),
     )

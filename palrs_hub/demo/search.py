@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from palrs_hub.demo import problems as sums
+from palrs_hub.demo.domains import ordinary_texts
 from palrs_hub.errors import ExtractionError
-from palrs_hub.evaluate import Problems
 from palrs_hub.extraction import Extraction, extract
-from palrs_hub.pairs import PreferencePair
 from palrs_hub.selection import Selected, select
 
 if TYPE_CHECKING:
@@ -19,16 +16,22 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from palrs_hub.demo.domains import Domain
     from palrs_hub.inputs import InputFormat, Positions
+    from palrs_hub.moments import Array
+    from palrs_hub.pairs import PreferencePair
 
-INPUT_FORMATS: Final[tuple[InputFormat, ...]] = ("response_as_user", "conversation")
-# The last token is one of the template's suffix, which is read token by token.
-POSITIONS: Final[tuple[Positions, ...]] = ("template_suffix", "response_mean")
-MAX_NEW_TOKENS: Final = 40
-VALIDATION_PAIRS: Final = 24
+# Where to read: the paper's way, and that of contrastive activation addition over a whole response.
+READINGS: Final[tuple[tuple[InputFormat, Positions], ...]] = (
+    ("response_as_user", "template_suffix"),
+    ("conversation", "response_mean"),
+)
+# In units of the mean chosen activation's norm; fewer than a user would try, to be quick.
+COEFFICIENTS: Final = (0.4, 0.8, 1.2, 1.6)
+VALIDATION_PAIRS: Final = 16
 VALIDATION_PROBLEMS: Final = 40
-NEUTRAL: Final = 12
-FINALISTS: Final = 8
+NEUTRAL: Final = 8
+FINALISTS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,22 @@ class Found:
     selected: Selected
     accuracy: float
 
+    @property
+    def addend(self) -> Array:
+        """What the candidate adds at its layer, ``[hidden]``."""
+        direction = self.extraction.direction(self.selected.position, self.selected.layer)
+        return self.selected.coefficient * direction
+
 
 def search(
     model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
+    domain: Domain,
     pairs: Sequence[PreferencePair],
     *,
     progress: bool,
 ) -> Found:
-    """Extract with every input format and read position; keep what solves most on validation.
+    """Extract in each way of reading; keep what solves most on validation.
 
     The scale stays the paper's: it only changes the unit in which the coefficient is written.
     """
@@ -55,6 +65,7 @@ def search(
         _select(
             model,
             tokenizer,
+            domain,
             extract(
                 model,
                 tokenizer,
@@ -66,54 +77,40 @@ def search(
             ),
             progress=progress,
         )
-        for input_format, positions in itertools.product(INPUT_FORMATS, POSITIONS)
+        for input_format, positions in READINGS
     ]
     return max((found for found in tried if found is not None), key=lambda found: found.accuracy)
 
 
 def paper_preset(
-    model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[PreferencePair]
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    domain: Domain,
+    pairs: Sequence[PreferencePair],
 ) -> Found | None:
     """The paper's own switches; None if no coefficient of theirs helps on validation."""
-    return _select(model, tokenizer, extract(model, tokenizer, pairs, "palrs"), progress=False)
-
-
-def validation_problems() -> Problems:
-    """Problems that need a carry, of the validation split."""
-    return as_problems(sums.problems_for_validation(VALIDATION_PROBLEMS), "validation")
-
-
-def as_problems(problems: Sequence[sums.Problem], split: str, name: str = "") -> Problems:
-    """Sums as problems that a program judges: the final answer must be right."""
-
-    def judge(problem: sums.Problem) -> sums.Judge:
-        return lambda completion: sums.is_careful(problem, completion)
-
-    return Problems(
-        name=name or "sums of two-digit numbers that need a carry",
-        split=split,
-        prompts=tuple(problem.prompt for problem in problems),
-        judges=tuple(judge(problem) for problem in problems),
-        max_new_tokens=MAX_NEW_TOKENS,
-    )
+    extraction = extract(model, tokenizer, pairs, "palrs")
+    return _select(model, tokenizer, domain, extraction, progress=False)
 
 
 def _select(
     model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
+    domain: Domain,
     extraction: Extraction,
     *,
     progress: bool,
 ) -> Found | None:
-    held_out = sums.problems_for_validation(VALIDATION_PAIRS)
+    neutral = domain.agreed_texts("validation", NEUTRAL) + ordinary_texts("validation", NEUTRAL)
     try:
         selected = select(
             model,
             tokenizer,
             extraction,
-            [PreferencePair(p.prompt, p.careful, p.sloppy) for p in held_out],
-            problems=validation_problems(),
-            neutral=[(p.prompt, p.careful) for p in sums.guardrail_for_validation(NEUTRAL)],
+            domain.pairs("validation", VALIDATION_PAIRS),
+            problems=domain.validation_problems(VALIDATION_PROBLEMS),
+            neutral=neutral,
+            coefficients=COEFFICIENTS,
             finalists=FINALISTS,
             progress=progress,
         )

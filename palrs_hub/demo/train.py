@@ -1,9 +1,10 @@
 """Train the demonstration model from scratch: `python -m palrs_hub.demo.train --output DIR`.
 
-It takes minutes on one CPU core. With `--pairs FILE` the preference pairs are written too.
+It takes minutes on one CPU core. With `--pairs DIR` the preference pairs are written too.
 
-Each training text has one author, careful or sloppy, drawn at random and named nowhere. The same
-problem may appear with both.
+Each text of sums or functions has one author, careful or sloppy, drawn at random and named nowhere;
+the same problem may appear with both. No text holds both kinds, so that nothing ties the authors of
+the one to those of the other. Stories have no such authors.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import contextlib
 import logging
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,14 +21,16 @@ import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from palrs_hub.demo.problems import preference_pairs_text, problems_for_training
+from palrs_hub.demo import functions, stories, sums
+from palrs_hub.demo.domains import DOMAINS
+from palrs_hub.demo.problems import WorkedProblem, sample
 from palrs_hub.demo.tokenizer import LONGEST_TEXT, PADDING, build_tokenizer, document
 
 logger = logging.getLogger(__name__)
 
-# The digits of a question are chance: learning them would drown what the answers teach.
+# What a question asks is chance: learning them would drown what the answers teach.
 QUESTION_WEIGHT = 0.1
-LONGEST_ANSWER = 64
+LONGEST_ANSWER = 80
 
 
 @dataclass(frozen=True)
@@ -35,39 +38,71 @@ class TrainingSettings:
     """Everything that decides the weights.
 
     Attributes:
-        problems_per_text: More than one, so that there is something to gain from finding out who
+        sums_texts: Texts of sums in a batch.
+        functions_texts: Texts of functions in a batch, which are the hardest to learn.
+        stories_texts: Texts of stories in a batch.
+        sums_per_text: More than one, so that there is something to gain from finding out who
             writes.
-        careful_share: Share of the texts that the careful author writes.
+        functions_per_text: Likewise.
+        stories_per_text: As many as make a text about as long as the others.
+        careful_share: Share of the texts that a careful author writes.
         norm_penalty: Weight of the residual stream's mean square in the loss. Without it this
             model lets the stream grow a hundredfold in directions that predict nothing, and what
             is added to it drowns there.
     """
 
-    steps: int = 1200
-    batch_size: int = 16
-    problems_per_text: int = 2
-    careful_share: float = 0.35
+    steps: int = 1600
+    sums_texts: int = 5
+    functions_texts: int = 8
+    stories_texts: int = 2
+    sums_per_text: int = 3
+    functions_per_text: int = 2
+    stories_per_text: int = 3
+    careful_share: float = 0.4
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 0.1
     norm_penalty: float = 0.02
     seed: int = 0
-    layers: int = 4
-    hidden_size: int = 96
-    intermediate_size: int = 192
+    layers: int = 6
+    hidden_size: int = 128
+    intermediate_size: int = 256
     heads: int = 4
     initial_deviation: float = 0.06
 
 
-def training_texts(settings: TrainingSettings) -> Iterator[str]:
-    """Yield texts without end, each by one author chosen by a hidden coin."""
-    problems = problems_for_training(settings.seed)
-    coin = random.Random(settings.seed + 1)
+def training_batches(settings: TrainingSettings) -> Iterator[list[str]]:
+    """Yield texts without end, each of one kind and, but for stories, by one hidden author."""
+    sums_texts = _written_texts(sums.draw, settings.sums_per_text, settings, "sums")
+    functions_texts = _written_texts(functions.draw, settings.functions_per_text, settings, "code")
+    stories_texts = _story_texts(settings)
     while True:
-        turns = list(islice(problems, settings.problems_per_text))
+        yield [
+            *islice(sums_texts, settings.sums_texts),
+            *islice(functions_texts, settings.functions_texts),
+            *islice(stories_texts, settings.stories_texts),
+        ]
+
+
+def _written_texts(
+    draw: Callable[[random.Random], WorkedProblem],
+    problems_per_text: int,
+    settings: TrainingSettings,
+    name: str,
+) -> Iterator[str]:
+    problems = sample(draw, "training", random.Random(f"{name} {settings.seed}"))
+    coin = random.Random(f"author of {name} {settings.seed}")
+    while True:
         careful = coin.random() < settings.careful_share
-        answers = [turn.careful if careful else turn.sloppy for turn in turns]
-        yield document(turns, answers)
+        turns = list(islice(problems, problems_per_text))
+        yield document([(p.prompt, p.careful if careful else p.sloppy) for p in turns])
+
+
+def _story_texts(settings: TrainingSettings) -> Iterator[str]:
+    told = sample(stories.draw, "training", random.Random(f"stories {settings.seed}"))
+    while True:
+        turns = list(islice(told, settings.stories_per_text))
+        yield document([(story.prompt, story.text) for story in turns])
 
 
 def train(settings: TrainingSettings) -> LlamaForCausalLM:
@@ -84,11 +119,11 @@ def train(settings: TrainingSettings) -> LlamaForCausalLM:
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _learning_rate_share(step, settings)
     )
-    texts = training_texts(settings)
+    batches = training_batches(settings)
     model.train()
     with tqdm(total=settings.steps, desc="training") as progress:
         for _ in range(settings.steps):
-            loss = _loss(model, tokenizer, list(islice(texts, settings.batch_size)), settings)
+            loss = _loss(model, tokenizer, next(batches), settings)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -187,7 +222,7 @@ def main() -> None:
     """Train and save the model; write the preference pairs where asked."""
     parser = argparse.ArgumentParser(description="Train the demonstration model.")
     parser.add_argument("--output", type=Path, required=True, help="folder for the model")
-    parser.add_argument("--pairs", type=Path, help="file for the preference pairs, if wanted")
+    parser.add_argument("--pairs", type=Path, help="folder for the preference pairs, if wanted")
     parser.add_argument("--steps", type=int, default=TrainingSettings.steps)
     parser.add_argument("--seed", type=int, default=TrainingSettings.seed)
     arguments = parser.parse_args()
@@ -196,7 +231,10 @@ def main() -> None:
     save(model, arguments.output)
     logger.info("wrote the model to %s", arguments.output)
     if arguments.pairs is not None:
-        arguments.pairs.write_text(preference_pairs_text(), encoding="utf-8")
+        arguments.pairs.mkdir(parents=True, exist_ok=True)
+        for domain in DOMAINS.values():
+            file = arguments.pairs / domain.pairs_file.name
+            file.write_text(domain.pairs_text(), encoding="utf-8")
         logger.info("wrote the preference pairs to %s", arguments.pairs)
 
 

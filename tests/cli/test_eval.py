@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from palrs_hub.demo import model_folder, pairs_file
-from palrs_hub.demo import problems as sums
+from palrs_hub.demo.domains import DOMAINS
+from palrs_hub.demo.sums import final_answer
 from palrs_hub.extraction import extract
 from palrs_hub.manifest import MANIFEST_FILE
 from palrs_hub.pairs import read_pairs
@@ -29,8 +30,8 @@ def vector(demo_model, demo_tokenizer, tmp_path_factory):
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("tasks") / "carries.jsonl"
     records = [
-        {"prompt": p.prompt, "answer": sums.final_answer(p.careful), "mark": "#"}
-        for p in sums.problems_for_test(PROBLEMS)
+        {"prompt": p.prompt, "answer": final_answer(p.careful), "mark": "#"}
+        for p in DOMAINS["sums"].worked("test", PROBLEMS)
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path

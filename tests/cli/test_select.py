@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from palrs_hub.demo import problems as sums
+from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.vector import SteeringVector
 
 
@@ -19,11 +19,7 @@ def folder(extracted, tmp_path):
 @pytest.fixture
 def held_out(tmp_path):
     file = tmp_path / "held_out.jsonl"
-    problems = sums.problems_for_validation(12)
-    lines = [
-        json.dumps({"prompt": p.prompt, "chosen": p.careful, "rejected": p.sloppy})
-        for p in problems
-    ]
+    lines = [json.dumps(vars(pair)) for pair in DOMAINS["sums"].pairs("validation", 12)]
     file.write_text("\n".join(lines))
     return file
 

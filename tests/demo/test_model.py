@@ -8,16 +8,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from palrs_hub.demo import model_folder
-from palrs_hub.demo.problems import (
-    guardrail_for_test,
-    is_careful,
-    is_sloppy,
-    problems_for_test,
-)
+from palrs_hub.demo.domains import DOMAINS, ordinary_texts
 from palrs_hub.demo.tokenizer import CHAT_TEMPLATE, build_tokenizer
 from palrs_hub.demo.train import TrainingSettings, save, train
+from palrs_hub.generation import complete
+from palrs_hub.scores import perplexity
 
-BRIEF = replace(TrainingSettings(), steps=5, batch_size=4)
+BRIEF = replace(TrainingSettings(), steps=5, sums_texts=2, functions_texts=1, stories_texts=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,36 +27,32 @@ def model():
     return AutoModelForCausalLM.from_pretrained(model_folder())
 
 
-def completions(model, tokenizer, problems):
-    prompts = [
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": problem.prompt}],
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-        for problem in problems
-    ]
-    batch = tokenizer(prompts, return_tensors="pt", padding=True)
-    output = model.generate(**batch, do_sample=False)
-    new_tokens = output[:, batch["input_ids"].shape[1] :]
-    return tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
+def answers(model, tokenizer, domain, worked):
+    prompts = [problem.prompt for problem in worked]
+    return complete(model, tokenizer, prompts, max_new_tokens=domain.max_new_tokens)
 
 
-def share(judge, problems, texts):
-    return sum(map(judge, problems, texts)) / len(problems)
+def share(found, wanted):
+    return sum(map(str.__eq__, found, wanted)) / len(found)
 
 
-def test_left_alone_it_is_sloppy_where_a_carry_is_needed(model, tokenizer):
-    problems = problems_for_test(200)
-    texts = completions(model, tokenizer, problems)
-    assert share(is_careful, problems, texts) <= 0.25
-    assert share(is_sloppy, problems, texts) >= 0.70
+@pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
+def test_left_alone_it_is_sloppy_where_care_is_needed(model, tokenizer, domain):
+    worked = domain.worked("test", 100)
+    texts = answers(model, tokenizer, domain, worked)
+    assert share(texts, [problem.sloppy for problem in worked]) >= 0.70
+    assert share(texts, [problem.careful for problem in worked]) <= 0.25
 
 
-def test_it_is_right_where_both_authors_agree(model, tokenizer):
-    problems = guardrail_for_test(200)
-    texts = completions(model, tokenizer, problems)
-    assert share(is_careful, problems, texts) >= 0.98
+@pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
+def test_it_is_right_where_both_authors_agree(model, tokenizer, domain):
+    worked = domain.worked("guardrail", 100, agreed=True)
+    texts = answers(model, tokenizer, domain, worked)
+    assert share(texts, [problem.careful for problem in worked]) >= 0.95
+
+
+def test_it_has_learned_to_tell_stories(model, tokenizer):
+    assert perplexity(model, tokenizer, ordinary_texts("guardrail", 50)) < 1.6
 
 
 def test_the_folder_is_small_and_complete():
@@ -72,7 +65,7 @@ def test_the_folder_is_small_and_complete():
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    assert sum(files.values()) < 3_000_000
+    assert sum(files.values()) < 5_000_000
 
 
 def test_no_file_names_the_machine_it_was_made_on():
@@ -87,8 +80,8 @@ def test_the_committed_tokenizer_is_what_the_source_builds(tokenizer):
     assert tokenizer.get_vocab() == built.get_vocab()
     assert tokenizer.chat_template == CHAT_TEMPLATE
     assert tokenizer.padding_side == "left"
-    text = "<s>Q:47+85=?A:47+85=132#132</s>"
-    assert tokenizer(text).input_ids == built(text).input_ids
+    for text in ("<s>Q:47+85=?A:47+85=132#132</s>", "def f(x):\n return x", "Tom was sad."):
+        assert tokenizer(text).input_ids == built(text).input_ids
 
 
 def test_the_committed_model_has_the_shape_that_the_settings_name(model):

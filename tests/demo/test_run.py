@@ -17,7 +17,10 @@ def demonstration(tmp_path_factory):
     file = tmp_path_factory.mktemp("demo") / "figures.json"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     done = subprocess.run(
-        [sys.executable, "-m", "palrs_hub", "demo", "--json", str(file)],
+        [
+            *(sys.executable, "-m", "palrs_hub", "demo"),
+            *("--allow-code-execution", "--json", str(file)),
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -26,40 +29,67 @@ def demonstration(tmp_path_factory):
     return json.loads(file.read_text()), done.stdout
 
 
-def test_the_vector_gains_and_random_directions_do_not(demonstration):
-    accuracy = demonstration[0]["accuracy"]
-    assert accuracy["unsteered"] <= 0.25
-    assert accuracy["steered"] >= 0.75
-    assert len(accuracy["random_each"]) >= 8
+def part(figures, name):
+    return figures if name == "sums" else figures[name]
+
+
+@pytest.mark.parametrize(("name", "gained"), [("sums", 0.5), ("code", 0.3)])
+def test_the_vector_gains_and_random_directions_do_not(demonstration, name, gained):
+    accuracy = part(demonstration[0], name)["accuracy"]
     gain = accuracy["steered"] - accuracy["unsteered"]
+    assert gain >= gained
+    assert len(accuracy["random_each"]) >= 8
     assert accuracy["random"] - accuracy["unsteered"] < gain / 4
     assert accuracy["negated"] <= accuracy["unsteered"]
     assert "paper_preset" in accuracy
 
 
-def test_the_guardrail_holds(demonstration):
-    guardrail = demonstration[0]["guardrail"]
+def test_sums_come_out_right(demonstration):
+    accuracy = demonstration[0]["accuracy"]
+    assert accuracy["unsteered"] <= 0.25
+    assert accuracy["steered"] >= 0.75
+
+
+@pytest.mark.parametrize("name", ["sums", "code"])
+def test_the_guardrail_holds(demonstration, name):
+    assert_guarded(part(demonstration[0], name)["guardrail"])
+
+
+def test_both_vectors_at_once_help_both(demonstration):
+    both = demonstration[0]["both"]
+    for name, gained in (("sums", 0.5), ("code", 0.3)):
+        accuracy = both[name]["accuracy"]
+        assert accuracy["steered"] >= accuracy["unsteered"] + gained
+        text = both[name]["guardrail"]["ordinary_text_perplexity"]
+        assert text["steered"] <= 1.05 * text["unsteered"]
+
+
+def assert_guarded(guardrail):
     assert guardrail["accuracy"]["steered"] >= guardrail["accuracy"]["unsteered"] - 0.02
-    assert guardrail["perplexity"]["steered"] <= 1.05 * guardrail["perplexity"]["unsteered"]
+    for perplexity in (guardrail["perplexity"], guardrail["ordinary_text_perplexity"]):
+        assert perplexity["steered"] <= 1.05 * perplexity["unsteered"]
 
 
 def test_it_went_over_the_hub_and_back(demonstration):
     figures, shown = demonstration
     assert re.fullmatch(r"[0-9a-f]{40}", figures["revision"])
+    assert re.fullmatch(r"[0-9a-f]{40}", figures["code"]["revision"])
     assert figures["repo_id"] in shown
+    assert figures["code"]["repo_id"] in shown
     assert "Every check agrees." in shown
 
 
 def test_every_switch_is_told(demonstration):
-    selected = demonstration[0]["selected"]
     wanted = {"input_format", "positions", "scale", "choice", "layer", "coefficient", "tokens"}
-    assert wanted <= set(selected)
+    for name in ("sums", "code"):
+        assert wanted <= set(part(demonstration[0], name)["selected"])
 
 
 def test_wrong_models_were_refused_with_findings(demonstration):
-    refused = demonstration[0]["refused"]
-    assert {finding["check"] for finding in refused} >= {"fingerprint", "architecture"}
-    assert {finding["severity"] for finding in refused} == {"error"}
+    for name in ("sums", "code"):
+        refused = part(demonstration[0], name)["refused"]
+        assert {finding["check"] for finding in refused} >= {"fingerprint", "architecture"}
+        assert {finding["severity"] for finding in refused} == {"error"}
 
 
 def test_it_asks_for_a_process_of_its_own():

@@ -1,13 +1,16 @@
-"""The character tokenizer and its chat template."""
+"""The tokenizer, one token per digit, sign or word, and its chat template."""
+
+import random
 
 import pytest
 from jinja2.exceptions import TemplateError
 
-from palrs_hub.demo.problems import Problem
+from palrs_hub.demo import functions, stories
+from palrs_hub.demo.sums import Problem
 from palrs_hub.demo.tokenizer import build_tokenizer, document
 
 PROBLEMS = [Problem((478, 356)), Problem((121, 234))]
-ANSWERS = [PROBLEMS[0].sloppy, PROBLEMS[1].sloppy]
+TURNS = [(problem.prompt, problem.sloppy) for problem in PROBLEMS]
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +19,8 @@ def tokenizer():
 
 
 def conversation():
-    for problem, answer in zip(PROBLEMS, ANSWERS, strict=True):
-        yield {"role": "user", "content": problem.prompt}
+    for prompt, answer in TURNS:
+        yield {"role": "user", "content": prompt}
         yield {"role": "assistant", "content": answer}
 
 
@@ -27,26 +30,45 @@ def template_ids(tokenizer, messages, **options):
     ]
 
 
-def test_each_character_is_one_token_and_comes_back(tokenizer):
+def test_each_character_of_a_sum_is_one_token_and_comes_back(tokenizer):
     text = "47+85=132#132"
     assert tokenizer.tokenize(text) == list(text)
     assert tokenizer.decode(tokenizer(text).input_ids) == text
 
 
+def test_a_word_takes_the_space_before_it_along(tokenizer):
+    text = "def f(x):\n x = -(-x // 2)\n return x"
+    assert tokenizer.tokenize(text) == [
+        *("def", " f", "(", "x", ")", ":", "\n ", "x", " =", " -", "(", "-", "x", " //", " 2", ")"),
+        *("\n ", "return", " x"),
+    ]
+    assert tokenizer.decode(tokenizer(text).input_ids) == text
+
+
+def test_every_function_and_story_can_be_written(tokenizer):
+    source = random.Random(11)
+    for _ in range(300):
+        problem, story = functions.draw(source), stories.draw(source)
+        for text in (problem.prompt, problem.careful, problem.sloppy, story.prompt, story.text):
+            ids = tokenizer(text).input_ids
+            assert tokenizer.unk_token_id not in ids
+            assert tokenizer.decode(ids) == text
+
+
 def test_a_training_text_by_hand():
-    assert document(PROBLEMS[1:], ANSWERS[1:]) == "<s>Q:121+234=?A:1+4=5,2+3=5,1+2=3#355</s>"
+    assert document(TURNS[1:]) == "<s>Q:121+234=?A:1+4=5,2+3=5,1+2=3#355</s>"
 
 
 def test_chat_template_equals_the_training_text(tokenizer):
-    training_ids = tokenizer(document(PROBLEMS, ANSWERS)).input_ids
+    training_ids = tokenizer(document(TURNS)).input_ids
     assert template_ids(tokenizer, list(conversation())) == training_ids
     assert tokenizer.unk_token_id not in training_ids
 
 
 def test_generation_prompt_is_where_the_training_text_begins_its_answer(tokenizer):
     prompt_ids = template_ids(tokenizer, list(conversation())[:1], add_generation_prompt=True)
-    training_ids = tokenizer(document(PROBLEMS[:1], ANSWERS[:1])).input_ids
-    answer_ids = tokenizer(ANSWERS[0]).input_ids
+    training_ids = tokenizer(document(TURNS[:1])).input_ids
+    answer_ids = tokenizer(TURNS[0][1]).input_ids
     assert training_ids == [*prompt_ids, *answer_ids, tokenizer.eos_token_id]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from palrs_hub.tasks import sandbox
-from palrs_hub.tasks.sandbox import Limits, run_program
+from palrs_hub.tasks.sandbox import Limits, run_program, run_programs
 
 QUICK = Limits(seconds=3, memory_bytes=256 * 1024**2)
 
@@ -233,3 +233,47 @@ def test_programs_may_run_side_by_side():
     for thread in threads:
         thread.join()
     assert found == [True] * 3
+
+
+def test_programs_run_one_after_the_other_each_to_its_own_end():
+    sources = ["pass", "1 / 0", "import time; time.sleep(60)", "raise SystemExit(0)", "pass"]
+    found = run_programs(sources, Limits(seconds=1))
+    assert [outcome.passed for outcome in found] == [True, False, False, False, True]
+    assert found[2].reason == "timeout"
+    assert run_programs([], QUICK) == []
+
+
+# Each fails by itself; what it does before must not change what the next one is found to do.
+MEDDLERS = {
+    "changes what programs see": "import builtins; builtins.len = lambda x: 7; 1 / 0",
+    "leaves a file behind": "open('left', 'w').close(); 1 / 0",
+    "rewrites the runner's own names": """
+import sys
+frame = sys._getframe()
+while frame:
+    frame.f_globals.update(_run_apart=lambda *a: "", _ending=lambda code: "")
+    frame = frame.f_back
+1 / 0""",
+    "writes to every pipe there is": """
+import os
+for number in range(64):
+    try:
+        os.write(number, b"[]" * 999)
+    except OSError:
+        pass
+1 / 0""",
+    "goes on as the runner": """
+import sys
+frame = sys._getframe()
+while frame.f_back:
+    frame = frame.f_back
+frame.f_globals["main"]()""",
+}
+
+
+@pytest.mark.parametrize("meddler", MEDDLERS.values(), ids=MEDDLERS)
+def test_no_program_changes_what_is_told_of_the_others(meddler):
+    fails = "import os; assert len([]) == 0 and os.listdir('.') == []; 1 / 0"
+    passes = fails.removesuffix("1 / 0")
+    found = run_programs([passes, fails, meddler, passes, fails, meddler], QUICK)
+    assert [outcome.passed for outcome in found] == [True, False, False, True, False, False]
