@@ -16,6 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from palrs_hub.blocks import DecoderBlocks, find_blocks, residual_of
+from palrs_hub.compiled import eagerly
 from palrs_hub.errors import ExtractionError, ModelError
 from palrs_hub.moments import Moments
 
@@ -70,7 +71,7 @@ def read_moments(
     reader = _Reader(blocks, wanted, len(chosen), len(chosen[0].spans))
     order = sorted(range(len(samples)), key=lambda index: len(samples[index].token_ids))
     bar = tqdm(total=len(samples), desc="Reading activations", unit="text", disable=not progress)
-    with bar, inference(model), reader.hooked():
+    with bar, eagerly(), inference(model), reader.hooked():
         for rows in _batches(order, samples, batch_size):
             reader.start(rows, [samples[row] for row in rows], padding_side)
             with contextlib.suppress(_Stop):

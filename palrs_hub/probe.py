@@ -1,6 +1,6 @@
 """One short forward pass that shows what a model computes and whether steering would take effect.
 
-Steering fails in silence when a block never runs (a compiled model that ignores new hooks), runs
+Steering fails in silence when a block never runs, runs
 twice (a looped stack), or when the rest of the model does not read what a hook returned. So the
 probe runs the same text twice in one batch. One row is only measured; the other's residual stream
 is pushed at one extra, last token, and looked for in the input of the next modules that run. So a
@@ -16,7 +16,8 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from palrs_hub.activations import inference, run_padded
-from palrs_hub.blocks import architecture_of, find_blocks, residual_of, with_residual
+from palrs_hub.blocks import find_blocks, residual_of, with_residual
+from palrs_hub.compiled import eagerly
 from palrs_hub.errors import ModelError
 from palrs_hub.fingerprint import PROBE_TEXT, PROBE_TOKENS, Matrix, summarise
 
@@ -48,22 +49,12 @@ def measure_fingerprint(
         ModelError: A block did not run exactly once, does not return the residual stream, or the
             model does not go on with what a hook on it returns.
     """
-    _refuse_compiled(model)
     blocks = find_blocks(model)
-    probe = _Probe(blocks, tuple(sorted(set(layers))), len(token_ids) + 1)
-    with inference(model), probe.watching():
+    probe = _Probe(blocks, tuple(sorted(set(layers) & blocks.local)), len(token_ids) + 1)
+    with eagerly(), inference(model), probe.watching():
         run_padded(model, [[*token_ids, token_ids[-1]]] * 2)
     probe.check(model)
     return summarise(token_ids, probe.residuals)
-
-
-def _refuse_compiled(model: torch.nn.Module) -> None:
-    # A compiled graph goes on without hooks that are added later, and says nothing.
-    if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
-        raise ModelError(
-            f"This {architecture_of(model)} was compiled: hooks that are added now would be "
-            "ignored in silence. Attach to the model before torch.compile; coefficients stay live."
-        )
 
 
 class _Probe:
