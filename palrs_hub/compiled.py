@@ -1,10 +1,10 @@
 """torch.compile and hooks: a compiled graph goes on without hooks that are added later.
 
-Dynamo does not look at hooks that were not there when it traced (``skip_nnmodule_hook_guards``), and
-nothing tells which graphs hold a given model: a wrapper, a function of the user's, one block. So
-whoever adds a hook lets go of all graphs, by the public ``torch.compiler.reset``. It costs a
-compilation at the next call, and nothing where nothing was compiled. That a hook went, or stands
-still, is among what dynamo does look at.
+Dynamo does not look for hooks that were not there when it traced (``skip_nnmodule_hook_guards``),
+and nothing tells which graphs hold a given model: a wrapper's, a function's of the user's, one
+block's. So whoever adds a hook lets go of all graphs, by the public ``torch.compiler.reset``. It
+costs a compilation at the next call, and nothing where nothing was compiled. That a hook went, or
+stands still, is among what dynamo does look at.
 """
 
 from __future__ import annotations

@@ -177,7 +177,10 @@ class Manifest(Strict):
     def tensor_names(self) -> frozenset[str]:
         """The tensors that the file must hold: those of interventions and of conditions."""
         conditions = [change.condition for change in self.interventions if change.condition]
-        return frozenset(named.tensor for named in (*self.interventions, *conditions))
+        return frozenset(
+            [change.tensor for change in self.interventions]
+            + [condition.tensor for condition in conditions]
+        )
 
     def to_json(self) -> str:
         """The text of ``steering_config.json``: indented, in the order of the fields."""

@@ -21,7 +21,8 @@ def _apply(hidden: torch.Tensor, product: torch.Tensor) -> torch.Tensor:
     moved = before + product
     # Where the vector cancels the state to zero, there is no direction to scale: it stays zero.
     length = moved.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-    return (moved / length * before.norm(dim=-1, keepdim=True)).to(hidden.dtype)
+    turned: torch.Tensor = moved / length * before.norm(dim=-1, keepdim=True)
+    return turned.to(hidden.dtype)
 
 
 NORM_PRESERVING_ADD = Operation(

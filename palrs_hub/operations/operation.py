@@ -36,9 +36,11 @@ class Operation:
 
 def unit_of(vector: torch.Tensor) -> torch.Tensor:
     """The vector at norm 1."""
-    return vector / vector.norm(dim=-1, keepdim=True)
+    unit: torch.Tensor = vector / vector.norm(dim=-1, keepdim=True)
+    return unit
 
 
 def component_along(hidden: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:
     """The part of the residual stream along a unit vector, ``[batch, tokens, hidden]``."""
-    return (hidden * unit).sum(dim=-1, keepdim=True) * unit
+    along: torch.Tensor = (hidden * unit).sum(dim=-1, keepdim=True) * unit
+    return along

@@ -1,4 +1,4 @@
-"""What ``generate`` was asked to continue: where each row's prompt ends, and where its padding is."""
+"""What ``generate`` was asked to continue: where the prompt ends and where its padding is."""
 
 from __future__ import annotations
 
@@ -64,14 +64,9 @@ def prompt_of(model: Any, given: Mapping[str, Any]) -> Prompt:  # noqa: ANN401 -
 
 def setting(model: Any, given: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
     """A generation setting: an argument, else the given configuration's, else the model's."""
-    for source in (given.get("generation_config"), getattr(model, "generation_config", None)):
-        if (
-            given.get(name) is None
-            and source is not None
-            and getattr(source, name, None) is not None
-        ):
-            return getattr(source, name)
-    return given.get(name)
+    configurations = (given.get("generation_config"), getattr(model, "generation_config", None))
+    values = (given.get(name), *(getattr(each, name, None) for each in configurations))
+    return next((value for value in values if value is not None), None)
 
 
 def _real(

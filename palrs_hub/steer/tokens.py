@@ -2,9 +2,9 @@
 
 A hook on a block sees hidden states alone. So a hook on the model looks at every forward pass
 before it runs: at how many tokens its cache holds, its attention mask and its position ids. Where
-the prompt ends, only ``generate`` knows, so the model's ``generate`` is watched while something that
-needs to know is attached. A column is a place in the batch, padding included; a position counts the
-tokens of a text from 0. All of it are tensors, so that a compiled forward pass can compute it too.
+the prompt ends, only ``generate`` knows, so that is watched while something that needs to know is
+attached. A column is a place in the batch, padding included; a position counts the tokens of a text
+from 0. All of it are tensors, so that a compiled forward pass can compute it too.
 """
 
 from __future__ import annotations
@@ -138,11 +138,12 @@ class Tokens:
         if cache is None:
             return columns
         try:
-            return columns + cache.get_seq_length()
+            found: torch.Tensor = columns + cache.get_seq_length()
+            return found
         except (AttributeError, ValueError):  # a state without a length, as Mamba's
             mask = given.get("attention_mask")
         if mask is not None and mask.dim() == 2:
-            return columns + (mask.shape[1] - number)
+            return columns + int(mask.shape[1] - number)
         if self.prompt is not None:  # such a state cannot be cut, so counting is right
             return columns + self._counted
         raise SteeringError(
@@ -157,7 +158,8 @@ class Tokens:
         if stated is not None and stated.dim() == 2:
             return stated  # type: ignore[no-any-return]
         if mask is not None and mask.dim() == 2:
-            return (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -number:]
+            counted: torch.Tensor = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -number:]
+            return counted
         columns = self._columns(given, tokens)[None]
         if self.prompt is None:
             return columns
@@ -171,7 +173,8 @@ class Tokens:
     def _prompt(self, given: dict[str, Any], tokens: torch.Tensor) -> torch.Tensor:
         if self.prompt is not None:
             return (self._columns(given, tokens) < self._width)[None]
-        assert self.stated is not None and self.positions is not None
+        assert self.stated is not None
+        assert self.positions is not None
         lengths = self.stated.to(tokens.device)
         if lengths.dim() and len(lengths) != tokens.shape[0]:
             raise SteeringError(
@@ -191,7 +194,7 @@ class Tokens:
         self._was_read = True
         mask, number = given.get("attention_mask"), tokens.shape[1]
         if mask is not None and mask.dim() == 2:
-            real = mask[:, -number:].bool()
+            real: torch.Tensor = mask[:, -number:].bool()
         elif self.prompt is not None:
             real = self._real().to(tokens.device)
             real = real.repeat_interleave(tokens.shape[0] // real.shape[0], dim=0)
