@@ -110,7 +110,7 @@ def run_padded(
     Returns:
         What the model returns.
     """
-    device = model.get_input_embeddings().weight.device  # type: ignore[operator]
+    device = _input_device(model)
     ids, mask = pad_rows(rows, padding_side)
     arguments: dict[str, object] = {
         "input_ids": ids.to(device),
@@ -120,6 +120,13 @@ def run_padded(
     if padding_side == "left" and "position_ids" in inspect.signature(model.forward).parameters:
         arguments["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0).to(device)
     return model(**arguments)
+
+
+def _input_device(model: torch.nn.Module) -> torch.device:
+    weight = getattr(model.get_input_embeddings(), "weight", None)  # type: ignore[operator]
+    # Later parts of a pipeline have no embeddings.
+    found: torch.device = next(model.parameters()).device if weight is None else weight.device
+    return found
 
 
 def pad_rows(

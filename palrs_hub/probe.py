@@ -47,14 +47,39 @@ def measure_fingerprint(
 
     Raises:
         ModelError: A block did not run exactly once, does not return the residual stream, or the
-            model does not go on with what a hook on it returns.
+            model does not go on with what a hook on it returns; or this process has only a part of
+            the blocks.
+    """
+    found = measure_here(model, token_ids, layers)
+    if found is None or len(found.layers) < len(set(layers)):
+        raise ModelError(
+            f"This process has only a part of the blocks of {type(model).__name__}, which is "
+            "spread over a pipeline. Extract and import with the whole model in one process."
+        )
+    return found
+
+
+def measure_here(
+    model: torch.nn.Module, token_ids: Sequence[int], layers: Sequence[int]
+) -> Fingerprint | None:
+    """Measure the layers that this process computes; None if there is none among those asked for.
+
+    In a pipeline every process has to call it, for the forward pass runs through all of them.
+
+    Args:
+        model: A transformers model; steering that is attached to it must be suspended.
+        token_ids: The probe's tokens.
+        layers: The layers to measure.
+
+    Raises:
+        ModelError: As ``measure_fingerprint``, but for missing layers.
     """
     blocks = find_blocks(model)
     probe = _Probe(blocks, tuple(sorted(set(layers) & blocks.local)), len(token_ids) + 1)
     with eagerly(), inference(model), probe.watching():
         run_padded(model, [[*token_ids, token_ids[-1]]] * 2)
     probe.check(model)
-    return summarise(token_ids, probe.residuals)
+    return summarise(token_ids, probe.residuals) if probe.residuals else None
 
 
 class _Probe:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from palrs_hub.blocks import find_blocks
+from palrs_hub.errors import SteeringError
 from palrs_hub.steer.action import Action, Part, joined
 from palrs_hub.steer.gate import Gate
 from palrs_hub.steer.site import Entry, Site, site
@@ -41,6 +42,9 @@ def set_up(
         model: A transformers model.
         tokens: What will be known of the model's tokens.
         owner: Whoever steers.
+
+    Raises:
+        SteeringError: A condition would have to be known in another process of a pipeline.
     """
     blocks = find_blocks(model)
     parts: dict[int, list[Part]] = {}
@@ -49,6 +53,11 @@ def set_up(
             direction = torch.tensor(vector.arrays[change.tensor], dtype=torch.float64)
             parts.setdefault(change.layer, []).append(Part(number, index, change, direction))
     gates = _gates(vectors, tokens)
+    if gates and len(blocks.local) < len(blocks):
+        raise SteeringError(
+            "A condition is read in one process of a pipeline and needed in others. Load the model "
+            "without pipeline parallelism, or steer without condition."
+        )
     layers = sorted({*parts, *(condition.layer for _, condition in gates)} & blocks.local)
     places = []
     for layer in layers:
