@@ -5,10 +5,12 @@ What each operation computes stands in ``palrs_hub.operations``; this is only wh
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from palrs_hub.errors import UsageError
 from palrs_hub.fields import Finite, Layer, Strict, TensorName
 
 Operation = Literal["add", "norm_preserving_add", "project_out", "clamp"]
@@ -45,6 +47,24 @@ class Span(Strict):
 
 Scope = Literal["all", "prompt", "generated"] | Span
 """Which tokens: all, those of the prompt, those that the model generates, or from-to a position."""
+
+
+def scope_of(text: str) -> Scope:
+    """Read a scope as the command line writes it: ``all``, ``generated``, ``3:`` or ``3:9``.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    if text in ("all", "prompt", "generated"):
+        return text  # type: ignore[return-value]
+    found = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})?", text)
+    start, stop = (int(found[1]), found[2] and int(found[2])) if found else (0, 0)
+    if found is None or (stop is not None and int(stop) <= start):
+        raise UsageError(
+            "Expected tokens all, prompt, generated, START: or START:STOP with positions from 0; "
+            f"found {text!r:.40}."
+        )
+    return Span(start=start, stop=None if stop is None else int(stop))
 
 
 class Condition(Strict):

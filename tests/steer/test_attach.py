@@ -15,8 +15,6 @@ from tests.steer.by_hand import by_hand, logits_of
 from tests.tiny_models import BLOCKS, CONFIGS, HIDDEN, build
 from tests.vectors import vector_for
 
-# These tests push harder than is sensible, to be sure to see it.
-DROWNS = "ignore:.*It drowns what the model computes"
 IDS = torch.tensor([[5, 17, 42, 8, 23, 61], [33, 9, 71, 12, 50, 4]])
 
 
@@ -110,7 +108,6 @@ def test_padding_changes_nothing(models, name, padding_side):
     torch.testing.assert_close(found, alone, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.filterwarnings(DROWNS)
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize(
     "how",
@@ -213,7 +210,6 @@ def test_a_coefficient_must_be_a_finite_number(llama, value):
     assert attached(llama) == ()
 
 
-@pytest.mark.filterwarnings(DROWNS)
 def test_leaving_the_validated_range_warns(llama):
     vector = vector_for(llama, coefficient_range=(0.0, 2.0))
     with vector.attach(llama) as steering:

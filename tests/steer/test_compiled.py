@@ -17,7 +17,6 @@ from tests.vectors import vector_for as random_vector
 
 IDS = torch.tensor([[5, 17, 42, 8, 23, 61], [33, 9, 71, 12, 50, 4]])
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*It drowns what the model computes",
     "ignore:.*torch.jit.script_method:DeprecationWarning",
 )
 

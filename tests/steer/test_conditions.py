@@ -12,8 +12,6 @@ from tests.steer.by_hand import by_hand, logits_of
 from tests.tiny_models import build
 from tests.vectors import vector_for
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*It drowns what the model computes")
-
 IDS = torch.tensor([[5, 17, 42, 8, 23, 61], [33, 9, 71, 12, 50, 4], [7, 7, 19, 2, 64, 80]])
 MASK = torch.tensor([[1] * 6, [0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]])
 WIDTH = IDS.shape[1]

@@ -9,8 +9,6 @@ from tests.steer.by_hand import by_hand, logits_of
 from tests.tiny_models import build
 from tests.vectors import vector_for
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*It drowns what the model computes")
-
 IDS = torch.tensor([[5, 17, 42, 8, 23, 61], [33, 9, 71, 12, 50, 4], [7, 7, 19, 2, 64, 80]])
 ROWS = [Row(1, 60.0), None, Row(0, -45.0)]
 

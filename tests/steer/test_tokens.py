@@ -18,8 +18,6 @@ from tests.steer.by_hand import by_hand, logits_of, only
 from tests.tiny_models import build
 from tests.vectors import vector_for
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*It drowns what the model computes")
-
 WIDTH, NEW = 6, 7
 IDS = torch.tensor([[5, 17, 42, 8, 23, 61], [33, 9, 71, 12, 50, 4]])
 PADDING = (2, 0)  # columns at the left of each row
