@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, TorchAoConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from palrs_hub.blocks import find_blocks
 from palrs_hub.steer import Row, attach
@@ -15,8 +15,6 @@ LAYER = 2
 pytestmark = pytest.mark.filterwarnings(
     "ignore::palrs_hub.compatibility.CompatibilityWarning",  # quantised: not what it was made from
     "ignore:.*MatMul8bitLt",
-    "ignore::DeprecationWarning:torchao.*",
-    "ignore::UserWarning:torchao.*",
 )
 
 
@@ -25,18 +23,6 @@ def spread_out():
     names = ["embed_tokens", "rotary_emb", "norm", *(f"layers.{k}" for k in range(BLOCKS))]
     places = {f"model.{name}": "cpu" for name in names} | {"lm_head": "cpu"}
     return places | {"model.layers.1": "disk", f"model.layers.{LAYER}": "disk"}
-
-
-def eight_bit_torchao():
-    from torchao.quantization import Int8WeightOnlyConfig
-
-    return TorchAoConfig(Int8WeightOnlyConfig())
-
-
-def four_bit_torchao():
-    from torchao.quantization import IntxWeightOnlyConfig
-
-    return TorchAoConfig(IntxWeightOnlyConfig(weight_dtype=torch.int4))
 
 
 LOADED = {
@@ -49,8 +35,6 @@ LOADED = {
             load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32
         )
     },
-    "8 bit, torchao": lambda: {"quantization_config": eight_bit_torchao()},
-    "4 bit, torchao": lambda: {"quantization_config": four_bit_torchao()},
 }
 
 
