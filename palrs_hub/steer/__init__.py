@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from palrs_hub.steer.adding import adding
-from palrs_hub.steer.attach import attach
+from palrs_hub.steer.attaching import attach
+from palrs_hub.steer.candidates import adding
 from palrs_hub.steer.handle import Steering, attached, suspended
 from palrs_hub.steer.rows import Row
 from palrs_hub.steer.watch import prompt_tokens
