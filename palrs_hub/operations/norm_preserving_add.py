@@ -27,7 +27,7 @@ def _apply(hidden: torch.Tensor, product: torch.Tensor) -> torch.Tensor:
 
 NORM_PRESERVING_ADD = Operation(
     name="norm_preserving_add",
-    formula="(h + c v) |h| / |h + c v|",
+    formula="(h + c v) ‖h‖ / ‖h + c v‖",
     source="the normalised control of repeng, github.com/vgel/repeng",
     constants=_constants,
     apply=_apply,

@@ -17,7 +17,7 @@ class Operation:
 
     Attributes:
         name: As the manifest names it.
-        formula: What becomes of ``h``; ``u = v / |v|``.
+        formula: What becomes of ``h``; ``u = v / ‖v‖``.
         source: The paper that it follows.
         constants: From ``v``, float64 ``[..., hidden]``, and ``c``, float64 that broadcasts to it.
         apply: From ``h``, ``[batch, tokens, hidden]`` in the model's dtype, and the constants,

@@ -1,5 +1,6 @@
 """Operations: each against its formula, written out in float64."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -94,5 +95,9 @@ def test_clamping_sets_the_component_to_that_of_the_scaled_vector(drawn):
     torch.testing.assert_close(along, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_every_operation_states_formula_and_source():
-    assert all(operation.formula and operation.source for operation in OPERATIONS.values())
+def test_the_guide_has_every_operation_with_its_formula_and_source():
+    guide = (Path(__file__).parents[2] / "docs" / "steering.md").read_text(encoding="utf-8")
+    for name, operation in OPERATIONS.items():
+        row = next(line for line in guide.splitlines() if line.startswith(f"| `{name}`"))
+        assert operation.formula in row
+        assert operation.source in row
