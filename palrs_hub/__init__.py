@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from palrs_hub.auto import AutoSteeredModelForCausalLM
     from palrs_hub.compatibility import CompatibilityWarning, Finding
+    from palrs_hub.conditional import conditioned
     from palrs_hub.errors import PalrsHubError
     from palrs_hub.evaluate import Problems, compare
     from palrs_hub.extraction import Extraction, extract
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from palrs_hub.manifest import Manifest
     from palrs_hub.pairs import PairSet, PreferencePair, read_pairs, split_pairs
     from palrs_hub.selection import Selected, select
-    from palrs_hub.steer import Steering, attached
+    from palrs_hub.steer import Row, Steering, attach, attached, prompt_tokens
     from palrs_hub.vector import SteeringVector
 
 __version__ = "0.1.0"
@@ -34,12 +35,16 @@ _HOME = {
     "PalrsHubError": "errors",
     "PreferencePair": "pairs",
     "Problems": "evaluate",
+    "Row": "steer",
     "Selected": "selection",
     "Steering": "steer",
     "SteeringVector": "vector",
+    "attach": "steer",
     "attached": "steer",
     "compare": "evaluate",
+    "conditioned": "conditional",
     "extract": "extraction",
+    "prompt_tokens": "steer",
     "pull": "hub",
     "push": "hub",
     "read_pairs": "pairs",
@@ -57,12 +62,16 @@ __all__ = [
     "PalrsHubError",
     "PreferencePair",
     "Problems",
+    "Row",
     "Selected",
     "Steering",
     "SteeringVector",
+    "attach",
     "attached",
     "compare",
+    "conditioned",
     "extract",
+    "prompt_tokens",
     "pull",
     "push",
     "read_pairs",

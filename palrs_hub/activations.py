@@ -16,6 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from palrs_hub.blocks import DecoderBlocks, find_blocks, residual_of
+from palrs_hub.compiled import eagerly
 from palrs_hub.errors import ExtractionError, ModelError
 from palrs_hub.moments import Moments
 
@@ -70,7 +71,7 @@ def read_moments(
     reader = _Reader(blocks, wanted, len(chosen), len(chosen[0].spans))
     order = sorted(range(len(samples)), key=lambda index: len(samples[index].token_ids))
     bar = tqdm(total=len(samples), desc="Reading activations", unit="text", disable=not progress)
-    with bar, inference(model), reader.hooked():
+    with bar, eagerly(), inference(model), reader.hooked():
         for rows in _batches(order, samples, batch_size):
             reader.start(rows, [samples[row] for row in rows], padding_side)
             with contextlib.suppress(_Stop):
@@ -109,7 +110,7 @@ def run_padded(
     Returns:
         What the model returns.
     """
-    device = model.get_input_embeddings().weight.device  # type: ignore[operator]
+    device = _input_device(model)
     ids, mask = pad_rows(rows, padding_side)
     arguments: dict[str, object] = {
         "input_ids": ids.to(device),
@@ -119,6 +120,13 @@ def run_padded(
     if padding_side == "left" and "position_ids" in inspect.signature(model.forward).parameters:
         arguments["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0).to(device)
     return model(**arguments)
+
+
+def _input_device(model: torch.nn.Module) -> torch.device:
+    weight = getattr(model.get_input_embeddings(), "weight", None)  # type: ignore[operator]
+    # Later parts of a pipeline have no embeddings.
+    found: torch.device = next(model.parameters()).device if weight is None else weight.device
+    return found
 
 
 def pad_rows(

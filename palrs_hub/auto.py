@@ -77,7 +77,7 @@ class AutoSteeredModelForCausalLM:
             "local_files_only": local_files_only,
         }
         model, tokenizer = load_model_and_tokenizer(name, **options, **model_kwargs)
-        attach(vector, model, coefficient, tokenizer=tokenizer, strict=strict)
+        attach(model, vector, coefficient, tokenizer=tokenizer, strict=strict)
         return model
 
 

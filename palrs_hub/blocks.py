@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Where the general rule misses: model_type -> path of the list of blocks.
 EXCEPTIONS: Final[dict[str, str]] = {}
 
+_PLACEHOLDER: Final = "PipelineIdentityLayer"
 _LIST_NAMES: Final = ("layers", "h", "blocks", "block", "layer")
 
 
@@ -36,6 +37,12 @@ class DecoderBlocks:
     path: str
     modules: tuple[torch.nn.Module, ...]
     hidden_size: int
+
+    @property
+    def local(self) -> frozenset[int]:
+        """The layers that this process computes: in a pipeline, others stand in as identities."""
+        names = {layer: type(module).__name__ for layer, module in enumerate(self.modules)}
+        return frozenset(layer for layer, name in names.items() if name != _PLACEHOLDER)
 
     def __len__(self) -> int:
         return len(self.modules)

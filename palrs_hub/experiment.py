@@ -104,7 +104,17 @@ class Experiment:
 
 
 def addends_of(vector: SteeringVector) -> list[Addend]:
-    """What a vector adds at its default coefficients, layer by layer."""
+    """What a vector adds at its default coefficients, layer by layer.
+
+    Raises:
+        UsageError: It does more than adding to every token, which cannot be measured this way.
+    """
+    for step in vector.manifest.interventions:
+        if beyond := step.beyond_adding:
+            raise UsageError(
+                f"Evaluation adds to every token; {vector.manifest.name!r} asks at layer "
+                f"{step.layer} for {beyond}. Attach it and measure what `generate` writes."
+            )
     return [
         (step.layer, step.coefficient * vector.arrays[step.tensor].astype(np.float64))
         for step in vector.manifest.interventions

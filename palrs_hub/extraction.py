@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from palrs_hub.activations import PaddingSide
     from palrs_hub.evidence import Evaluation, LayerDiagnostics, Selection
     from palrs_hub.inputs import InputFormat, Positions
-    from palrs_hub.manifest import Unit
+    from palrs_hub.intervention import Operation, Scope, Unit
     from palrs_hub.methods import Choice
     from palrs_hub.moments import Array, Moments
 
@@ -113,6 +113,8 @@ class Extraction:
         task: str,
         description: str = "",
         license: str = "apache-2.0",
+        operation: Operation = "add",
+        tokens: Scope = "all",
         selection: Selection | None = None,
         evaluations: Sequence[Evaluation] = (),
     ) -> SteeringVector:
@@ -126,9 +128,20 @@ class Extraction:
             task: What it does, in a word or two to search for.
             description: What it does, in a sentence or two.
             license: An SPDX identifier.
+            operation: What is done with it, a name of OPERATIONS.
+            tokens: Which tokens are steered.
             selection: How position, layer and coefficient were chosen.
             evaluations: What was measured on a test split.
+
+        Raises:
+            UsageError: There is no such candidate, or the selection measured another operation or
+                other tokens than these: it adds to all of them.
         """
+        if selection is not None and (operation, tokens) != ("add", "all"):
+            raise UsageError(
+                "Selection measures adding to all tokens; it says nothing of the operation "
+                f"{operation!r} on the tokens {tokens}. Give the coefficient without selection."
+            )
         direction = self.direction(position, layer)
         tensor = f"layer_{layer}"
         manifest = Manifest(
@@ -139,12 +152,12 @@ class Extraction:
             interventions=(
                 Intervention(
                     layer=layer,
-                    operation="add",
+                    operation=operation,
                     tensor=tensor,
                     coefficient=float(coefficient),
                     coefficient_range=usable_range(selection, position, layer),
                     unit=self.switches.scale,
-                    tokens="all",
+                    tokens=tokens,
                     condition=None,
                 ),
             ),

@@ -74,11 +74,16 @@ def distance(expected: Fingerprint, found: Fingerprint) -> float:
 
     Args:
         expected: The manifest's fingerprint.
-        found: That of a loaded model, on the same tokens and layers.
+        found: That of a loaded model, on the same tokens and layers; in a pipeline, on those of
+            them that this process computes.
     """
     worst = 0.0
     places = {layer: index for index, layer in enumerate(found.layers)}
-    for index, layer in enumerate(expected.layers):
+    shared = [layer for layer in expected.layers if layer in places]
+    if not shared:
+        return math.inf
+    for layer in shared:
+        index = expected.layers.index(layer)
         p = np.array(expected.projections[index])
         q = np.array(found.projections[places[layer]])
         if p.shape != q.shape:

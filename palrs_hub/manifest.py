@@ -8,7 +8,7 @@ decoder block ``k``, counted from 0 (``hidden_states[k + 1]`` in transformers).
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -25,8 +25,11 @@ from palrs_hub.fields import (
     Sha256,
     Strict,
     Switch,
-    TensorName,
 )
+from palrs_hub.intervention import OPERATION_NAMES
+from palrs_hub.intervention import UNITS as UNITS
+from palrs_hub.intervention import Intervention as Intervention
+from palrs_hub.intervention import Unit as Unit
 
 FORMAT: Final = "palrs-hub"
 FORMAT_VERSION: Final = 1
@@ -38,10 +41,6 @@ MAX_EVALUATIONS: Final = 256
 MAX_ITEMS: Final = 8_192
 MAX_VALUES: Final = 250_000
 """In one object or list, and in all of them: a wrong value each would make as many complaints."""
-
-
-Unit = Literal["raw", "unit_norm", "mean_chosen_norm"]
-UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 class Fingerprint(Strict):
@@ -106,38 +105,6 @@ class BaseModelFacts(Strict):
     fingerprint: Fingerprint
 
 
-class Intervention(Strict):
-    """One change to the residual stream.
-
-    Attributes:
-        layer: Output of this decoder block, from 0.
-        operation: ``add``: residual += coefficient * tensor.
-        tensor: Name of the tensor in the tensors' file.
-        coefficient: The coefficient to use unless the caller gives one.
-        coefficient_range: Lowest and highest coefficient that validation found to help; None if
-            nothing was validated.
-        unit: What a coefficient of 1 adds: the raw difference of means, a vector of norm 1, or
-            one of the mean chosen activation's norm (PaLRS, eq. 4).
-        tokens: Tokens that are steered: all of the prompt and of the generation.
-        condition: Reserved for conditional steering.
-    """
-
-    layer: Layer
-    operation: Literal["add"]
-    tensor: TensorName
-    coefficient: Finite
-    coefficient_range: tuple[Finite, Finite] | None
-    unit: Unit
-    tokens: Literal["all"]
-    condition: None
-
-    @model_validator(mode="after")
-    def _range_is_ordered(self) -> Self:
-        if self.coefficient_range and self.coefficient_range[0] > self.coefficient_range[1]:
-            raise ValueError("coefficient_range must be (lowest, highest)")
-        return self
-
-
 class Task(Strict):
     """What the vector does: a short name to search for and a sentence or two."""
 
@@ -195,14 +162,25 @@ class Manifest(Strict):
         if len(set(tensors)) != len(tensors):
             raise ValueError("two interventions name the same tensor")
         steered = {intervention.layer for intervention in self.interventions}
+        read = {change.condition.layer for change in self.interventions if change.condition}
         if beyond := sorted(layer for layer in steered if layer >= self.base_model.num_blocks):
             raise ValueError(
                 f"layer {beyond[0]} is steered, but the base model has blocks 0 to "
                 f"{self.base_model.num_blocks - 1}"
             )
-        if missing := sorted(steered - set(self.base_model.fingerprint.layers)):
-            raise ValueError(f"layer {missing[0]} is steered but has no fingerprint")
+        if missing := sorted((steered | read) - set(self.base_model.fingerprint.layers)):
+            kind = "steered" if missing[0] in steered else "read for a condition"
+            raise ValueError(f"layer {missing[0]} is {kind} but has no fingerprint")
         return self
+
+    @property
+    def tensor_names(self) -> frozenset[str]:
+        """The tensors that the file must hold: those of interventions and of conditions."""
+        conditions = [change.condition for change in self.interventions if change.condition]
+        return frozenset(
+            [change.tensor for change in self.interventions]
+            + [condition.tensor for condition in conditions]
+        )
 
     def to_json(self) -> str:
         """The text of ``steering_config.json``: indented, in the order of the fields."""
@@ -229,10 +207,22 @@ def read_manifest(text: str | bytes) -> Manifest:
             f"This vector has format version {version}; this palrs-hub reads up to "
             f"{FORMAT_VERSION}. Upgrade palrs-hub: pip install --upgrade palrs-hub"
         )
+    _refuse_unknown_operations(data)
     try:
         return Manifest.model_validate_json(json.dumps(data))
     except (ValidationError, ValueError, RecursionError) as error:
         raise ManifestError(f"{MANIFEST_FILE} is not valid: {_explain(error)}") from error
+
+
+def _refuse_unknown_operations(data: dict[str, Any]) -> None:
+    changes = data.get("interventions")
+    for change in changes if isinstance(changes, list) else ():
+        name = change.get("operation") if isinstance(change, dict) else None
+        if isinstance(name, str) and name not in OPERATION_NAMES:
+            raise NewerFormatError(
+                f"This vector asks for the operation {name!r:.80}; this palrs-hub knows "
+                f"{', '.join(OPERATION_NAMES)}. Upgrade palrs-hub: pip install --upgrade palrs-hub"
+            )
 
 
 def _parse(text: str | bytes) -> dict[str, Any]:

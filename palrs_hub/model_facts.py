@@ -11,7 +11,7 @@ from palrs_hub.compatibility import ModelFacts
 from palrs_hub.errors import ExtractionError
 from palrs_hub.manifest import BaseModelFacts
 from palrs_hub.model_config import chat_template_sha256, vocabulary_sha256
-from palrs_hub.probe import measure_fingerprint, probe_tokens
+from palrs_hub.probe import measure_fingerprint, measure_here, probe_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def facts_of(
     fingerprint = None
     # Where a layer or a token is missing the other checks refuse; there is nothing to measure.
     if probe and max(probe.layers) < len(blocks) and max(probe.token_ids) < vocabulary:
-        fingerprint = measure_fingerprint(model, probe.token_ids, probe.layers)
+        fingerprint = measure_here(model, probe.token_ids, probe.layers)
     return ModelFacts(
         name=_name(model),
         model_type=config.model_type,

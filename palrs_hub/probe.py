@@ -1,6 +1,6 @@
 """One short forward pass that shows what a model computes and whether steering would take effect.
 
-Steering fails in silence when a block never runs (a compiled model that ignores new hooks), runs
+Steering fails in silence when a block never runs, runs
 twice (a looped stack), or when the rest of the model does not read what a hook returned. So the
 probe runs the same text twice in one batch. One row is only measured; the other's residual stream
 is pushed at one extra, last token, and looked for in the input of the next modules that run. So a
@@ -16,7 +16,8 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from palrs_hub.activations import inference, run_padded
-from palrs_hub.blocks import architecture_of, find_blocks, residual_of, with_residual
+from palrs_hub.blocks import find_blocks, residual_of, with_residual
+from palrs_hub.compiled import eagerly
 from palrs_hub.errors import ModelError
 from palrs_hub.fingerprint import PROBE_TEXT, PROBE_TOKENS, Matrix, summarise
 
@@ -46,24 +47,39 @@ def measure_fingerprint(
 
     Raises:
         ModelError: A block did not run exactly once, does not return the residual stream, or the
-            model does not go on with what a hook on it returns.
+            model does not go on with what a hook on it returns; or this process has only a part of
+            the blocks.
     """
-    _refuse_compiled(model)
+    found = measure_here(model, token_ids, layers)
+    if found is None or len(found.layers) < len(set(layers)):
+        raise ModelError(
+            f"This process has only a part of the blocks of {type(model).__name__}, which is "
+            "spread over a pipeline. Extract and import with the whole model in one process."
+        )
+    return found
+
+
+def measure_here(
+    model: torch.nn.Module, token_ids: Sequence[int], layers: Sequence[int]
+) -> Fingerprint | None:
+    """Measure the layers that this process computes; None if there is none among those asked for.
+
+    In a pipeline every process has to call it, for the forward pass runs through all of them.
+
+    Args:
+        model: A transformers model; steering that is attached to it must be suspended.
+        token_ids: The probe's tokens.
+        layers: The layers to measure.
+
+    Raises:
+        ModelError: As ``measure_fingerprint``, but for missing layers.
+    """
     blocks = find_blocks(model)
-    probe = _Probe(blocks, tuple(sorted(set(layers))), len(token_ids) + 1)
-    with inference(model), probe.watching():
+    probe = _Probe(blocks, tuple(sorted(set(layers) & blocks.local)), len(token_ids) + 1)
+    with eagerly(), inference(model), probe.watching():
         run_padded(model, [[*token_ids, token_ids[-1]]] * 2)
     probe.check(model)
-    return summarise(token_ids, probe.residuals)
-
-
-def _refuse_compiled(model: torch.nn.Module) -> None:
-    # A compiled graph goes on without hooks that are added later, and says nothing.
-    if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
-        raise ModelError(
-            f"This {architecture_of(model)} was compiled: hooks that are added now would be "
-            "ignored in silence. Attach to the model before torch.compile; coefficients stay live."
-        )
+    return summarise(token_ids, probe.residuals) if probe.residuals else None
 
 
 class _Probe:

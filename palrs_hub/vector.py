@@ -51,8 +51,8 @@ class SteeringVector:
 
     Attributes:
         manifest: The checked content of ``steering_config.json``.
-        arrays: One finite float32 array of shape ``[hidden_size]`` for each intervention, by name;
-            read-only.
+        arrays: One finite float32 array of shape ``[hidden_size]`` for each intervention and
+            condition, by name; read-only.
         source: ``org/name@commit`` when it came from the Hub, the folder when it came from disk.
     """
 
@@ -209,7 +209,7 @@ class SteeringVector:
         """Check this vector against a loaded model and steer it; see ``palrs_hub.steer.attach``."""
         from palrs_hub import steer
 
-        return steer.attach(self, model, coefficient, tokenizer=tokenizer, strict=strict)
+        return steer.attach(model, self, coefficient, tokenizer=tokenizer, strict=strict)
 
 
 def check_arrays(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
@@ -219,7 +219,7 @@ def check_arrays(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
         TensorsError: A tensor is missing or superfluous, has another shape or dtype, is not
             finite, or is zero (it would steer nothing).
     """
-    wanted = {intervention.tensor for intervention in manifest.interventions}
+    wanted = manifest.tensor_names
     if wanted != set(arrays):
         raise TensorsError(
             f"The manifest names the tensors {sorted(wanted)}; the file holds {sorted(arrays)}."

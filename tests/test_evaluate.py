@@ -22,6 +22,7 @@ from palrs_hub.scores import (
     response_predictions,
 )
 from palrs_hub.steer import attached
+from tests.vectors import vector_for
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,9 @@ def test_divergence_is_zero_without_a_change_and_grows_with_it(demo_model, demo_
     flatter = (before / 2).log_softmax(-1)
     flattest = (before / 8).log_softmax(-1)
     assert 0 < mean_divergence(before, flatter) < mean_divergence(before, flattest)
+
+
+def test_more_than_adding_to_every_token_is_not_measured_as_if_it_were(demo_model, demo_tokenizer):
+    vector = vector_for(demo_model, operation="project_out")
+    with pytest.raises(UsageError, match="operation project_out"):
+        compare(demo_model, demo_tokenizer, vector, Problems("one", "test", ("1+1=",), (bool,), 2))

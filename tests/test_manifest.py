@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from palrs_hub.errors import ManifestError, NewerFormatError
+from palrs_hub.errors import ManifestError, NewerFormatError, UsageError
+from palrs_hub.intervention import OPERATION_NAMES, Span, scope_of
 from palrs_hub.manifest import (
     FORMAT_VERSION,
     MAX_INTERVENTIONS,
@@ -22,6 +23,7 @@ from palrs_hub.manifest import (
 )
 from tests.builders import (
     BLOCKS,
+    LAYER,
     a_base_model,
     a_fingerprint,
     a_manifest,
@@ -30,6 +32,7 @@ from tests.builders import (
 )
 
 VALID = json.loads(a_manifest().to_json())
+CONDITION = {"layer": LAYER, "tensor": "when", "threshold": 0.25, "comparison": "above"}
 
 printable = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
 lines = st.text(printable, min_size=1, max_size=256)
@@ -438,13 +441,76 @@ def test_a_tensor_has_a_plain_name(value):
         ("operation", "replace"),
         ("unit", "furlong"),
         ("tokens", "last"),
+        ("tokens", {"start": 3}),
+        ("tokens", {"start": -1, "stop": None}),
+        ("tokens", {"start": 3, "stop": 3}),
+        ("tokens", {"start": 0, "stop": 10**10}),
+        ("tokens", {"start": 0, "stop": None, "step": 2}),
+        ("tokens", {"start": True, "stop": None}),
         ("condition", "weekdays"),
         ("condition", {}),
+        ("condition", {**CONDITION, "threshold": 1.5}),
+        ("condition", {**CONDITION, "threshold": float("nan")}),
+        ("condition", {**CONDITION, "comparison": "around"}),
+        ("condition", {**CONDITION, "tensor": "../x"}),
+        ("condition", {**CONDITION, "layer": LAYER + 1}),
+        ("condition", {**CONDITION, "always": True}),
     ],
 )
 def test_an_intervention_that_we_cannot_carry_out_is_refused(field, value):
     with pytest.raises(ManifestError, match=field):
         read_manifest(with_value(("interventions", 0, field), value))
+
+
+@pytest.mark.parametrize("name", ["rotate", "ADD", "add ", "", "\u202eadd"])
+def test_an_operation_that_we_do_not_know_asks_for_an_upgrade(name):
+    with pytest.raises(NewerFormatError, match=r"Upgrade palrs-hub") as caught:
+        read_manifest(with_value(("interventions", 0, "operation"), name))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("operation", OPERATION_NAMES)
+@pytest.mark.parametrize("tokens", ["all", "prompt", "generated", {"start": 2, "stop": None}])
+@pytest.mark.parametrize("condition", [None, CONDITION])
+def test_every_intervention_that_we_can_carry_out_is_read_and_written(operation, tokens, condition):
+    change = {
+        **VALID["interventions"][0],
+        "operation": operation,
+        "tokens": tokens,
+        "condition": condition,
+    }
+    manifest = read_manifest(with_value(("interventions",), [change]))
+    assert read_manifest(manifest.to_json()) == manifest
+    (read,) = manifest.interventions
+    assert json.loads(read.model_dump_json()) == change
+    plain = (operation, tokens, condition) == ("add", "all", None)
+    assert (read.beyond_adding is None) == plain
+    assert manifest.tensor_names == {read.tensor} | ({"when"} if condition else set())
+
+
+@pytest.mark.parametrize(
+    ("text", "scope"),
+    [
+        ("all", "all"),
+        ("generated", "generated"),
+        ("3:", Span(start=3, stop=None)),
+        ("0:9", Span(start=0, stop=9)),
+    ],
+)
+def test_a_scope_is_written_as_one_word(text, scope):
+    assert scope_of(text) == scope
+    assert str(scope) == text
+
+
+@pytest.mark.parametrize("text", ["", "last", ":", ":3", "3", "3:3", "4:2", "-1:", "1:2:3", "1e3:"])
+def test_what_is_no_scope_is_refused(text):
+    with pytest.raises(UsageError, match="START:STOP"):
+        scope_of(text)
+
+
+def test_a_condition_is_read_where_there_is_a_fingerprint():
+    with pytest.raises(ManifestError, match="read for a condition but has no fingerprint"):
+        read_manifest(with_value(("interventions", 0, "condition"), {**CONDITION, "layer": 0}))
 
 
 def test_the_tensors_file_cannot_be_another():

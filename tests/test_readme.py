@@ -40,12 +40,14 @@ def test_the_shell_example(capsys):
 def test_the_python_examples():
     base = "Qwen/Qwen3-0.6B"
     names = {"model": load_model(base), "tokenizer": load_tokenizer(base)}
-    first, second = PYTHON
+    first, second, third = PYTHON
     exec(first.replace("my-org/", "python-org/"), names)
     names["own_model"] = load_model(base)
     exec(second.replace("my-org/", "python-org/"), names)
     assert attached(names["model"])[0].coefficient == names["chosen"].coefficient
     assert names["steering"].coefficient == 0.3
+    exec(third, names)
+    assert names["steering"].rows[1:] == (None, names["Row"](0, (0.2,)))
     assert attached(names["own_model"]) == ()
 
 

@@ -21,15 +21,32 @@ from palrs_hub.vector import SteeringVector
 PROBE = tuple(range(3, 13))
 
 
-def vector_for(model, *, layers=(2,), coefficient=1.5, seed=0, coefficient_range=None, arrays=None):
-    """A vector of random directions, as long as the residual stream of a tiny model."""
+def vector_for(
+    model,
+    *,
+    layers=(2,),
+    coefficient=1.5,
+    seed=0,
+    coefficient_range=None,
+    arrays=None,
+    operation="add",
+    tokens="all",
+    condition=None,
+    condition_array=None,
+):
+    """A vector of random directions, a third as long as what it is added to."""
     width = find_blocks(model).hidden_size
     generator = np.random.default_rng(seed)
+    read = {condition.layer} if condition else set()
+    fingerprint = measure_fingerprint(model, PROBE, {*layers, *read})
     if arrays is None:
         arrays = {
-            f"layer_{layer}": generator.standard_normal(width).astype(np.float32)
-            for layer in layers
+            f"layer_{layer}": _direction(generator, width, np.mean(norms) / 3)
+            for layer, norms in zip(fingerprint.layers, fingerprint.norms, strict=True)
+            if layer in layers
         }
+    if condition:
+        arrays[condition.tensor] = np.asarray(condition_array, dtype=np.float32)
     manifest = Manifest(
         name="made to measure",
         task=Task(name="test", description=""),
@@ -45,18 +62,18 @@ def vector_for(model, *, layers=(2,), coefficient=1.5, seed=0, coefficient_range
             chat_template_sha256=None,
             dtype=dtype_of(model),
             quantization=None,
-            fingerprint=measure_fingerprint(model, PROBE, layers),
+            fingerprint=fingerprint,
         ),
         interventions=tuple(
             Intervention(
                 layer=layer,
-                operation="add",
+                operation=operation,
                 tensor=f"layer_{layer}",
                 coefficient=coefficient,
                 coefficient_range=coefficient_range,
                 unit="raw",
-                tokens="all",
-                condition=None,
+                tokens=tokens,
+                condition=condition,
             )
             for layer in layers
         ),
@@ -69,3 +86,8 @@ def vector_for(model, *, layers=(2,), coefficient=1.5, seed=0, coefficient_range
         tensors=TensorsFile(sha256="0" * 64),
     )
     return SteeringVector.build(manifest, arrays)
+
+
+def _direction(generator, width, norm):
+    drawn = generator.standard_normal(width)
+    return (drawn / np.linalg.norm(drawn) * norm).astype(np.float32)

@@ -17,7 +17,8 @@ from palrs_hub.cli.options import (
     token_option,
 )
 from palrs_hub.inputs import INPUT_FORMATS, POSITIONS
-from palrs_hub.manifest import MANIFEST_FILE, UNITS
+from palrs_hub.intervention import OPERATION_NAMES, UNITS, scope_of
+from palrs_hub.manifest import MANIFEST_FILE
 from palrs_hub.methods import CHOICES, METHODS
 
 if TYPE_CHECKING:
@@ -81,6 +82,19 @@ _PRESET = "the method's own"
 @click.option("--task", help="What it does, in a word or two.")
 @click.option("--description", default="", help="What it does, in a sentence.")
 @click.option("--license", "license_id", default="apache-2.0", show_default=True)
+@click.option(
+    "--operation",
+    type=click.Choice(OPERATION_NAMES),
+    default="add",
+    show_default=True,
+    help="What is done with the vector. Only adding can be chosen by validation.",
+)
+@click.option(
+    "--tokens",
+    default="all",
+    show_default=True,
+    help="Tokens to steer: all, prompt, generated, START: or START:STOP.",
+)
 @click.option("--base-model", help="Name on the Hub of a model that is read from a folder.")
 @click.option("--base-revision", help="Its commit.")
 @dtype_option
@@ -96,6 +110,7 @@ def command(**options: Any) -> None:  # noqa: ANN401 - click hands over what is 
     """
     request = _Request(**options)
     request.refuse_to_overwrite()
+    request.given()
     vector = _run(request)
     vector.save_pretrained(request.output)
     _show(vector, request)
@@ -126,6 +141,8 @@ class _Request:
     task: str | None
     description: str
     license_id: str
+    operation: Any
+    tokens: str
     base_model: str | None
     base_revision: str | None
     dtype: str
@@ -139,6 +156,17 @@ class _Request:
             raise click.UsageError(
                 f"{self.output} holds a vector already. Give another --output, or --overwrite."
             )
+
+    def given(self) -> tuple[str, int, float] | None:
+        """Position, layer and coefficient, where validation, which adds, cannot choose them."""
+        if self.operation == "add" and scope_of(self.tokens) == "all":
+            return None
+        if self.position is None or self.layer is None or self.coefficient is None:
+            raise click.UsageError(
+                "Validation measures adding to all tokens. With another --operation or other "
+                "--tokens give --layer, --position and --coefficient yourself."
+            )
+        return self.position, self.layer, self.coefficient
 
 
 def _run(request: _Request) -> SteeringVector:
@@ -190,6 +218,8 @@ def _run(request: _Request) -> SteeringVector:
         task=request.task or Path(request.pairs).name.split(".")[0],
         description=request.description,
         license=request.license_id,
+        operation=request.operation,
+        tokens=scope_of(request.tokens),
         selection=selection,
     )
 
@@ -204,6 +234,8 @@ def _choose(
     from palrs_hub.cli import output
     from palrs_hub.selection import select
 
+    if given := request.given():
+        return (*given, None)
     if not held_out:
         if extraction.switches.choice == "validation" and None in (request.layer, request.position):
             raise click.UsageError(
@@ -244,6 +276,8 @@ def _show(vector: SteeringVector, request: _Request) -> None:
                 "layer": intervention.layer,
                 "coefficient": intervention.coefficient,
                 "unit": intervention.unit,
+                "operation": intervention.operation,
+                "tokens": str(intervention.tokens),
                 "method": manifest.method.model_dump(),
                 "diagnostics": row.model_dump() if row else None,
                 "selection": manifest.selection.model_dump() if manifest.selection else None,
@@ -255,6 +289,7 @@ def _show(vector: SteeringVector, request: _Request) -> None:
         "layer": f"{intervention.layer} (output of this block, from 0)",
         "position": manifest.method.switches["position"],
         "coefficient": f"{intervention.coefficient:g} ({intervention.unit})",
+        "operation": f"{intervention.operation}, tokens {intervention.tokens}",
         "method": manifest.method.name,
         "pairs": manifest.data.pairs,
     }

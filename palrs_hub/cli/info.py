@@ -59,7 +59,7 @@ def _show(vector: SteeringVector) -> None:
     )
     output.show_table(
         "Interventions",
-        ["layer", "operation", "coefficient", "usable range", "unit", "tokens"],
+        ["layer", "operation", "coefficient", "usable range", "unit", "tokens", "condition"],
         [
             (
                 i.layer,
@@ -67,7 +67,8 @@ def _show(vector: SteeringVector) -> None:
                 f"{i.coefficient:g}",
                 _range(i.coefficient_range),
                 i.unit,
-                i.tokens,
+                str(i.tokens),
+                str(i.condition or "none"),
             )
             for i in manifest.interventions
         ],

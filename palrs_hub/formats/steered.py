@@ -23,8 +23,10 @@ def steered_layers(vector: SteeringVector, *, fold: bool) -> dict[int, tuple[Arr
         fold: Multiply each direction by its coefficient, which then is 1.
 
     Raises:
-        UsageError: Two interventions steer one layer, which other tools cannot say.
+        UsageError: Two interventions steer one layer, or one does more than adding to every token:
+            other tools cannot say that.
     """
+    refuse_beyond_adding(vector)
     found: dict[int, tuple[Array, float]] = {}
     for change in sorted(vector.manifest.interventions, key=lambda change: change.layer):
         if change.layer in found:
@@ -37,6 +39,21 @@ def steered_layers(vector: SteeringVector, *, fold: bool) -> dict[int, tuple[Arr
             (_multiplied(array, change.coefficient), 1.0) if fold else (array, change.coefficient)
         )
     return found
+
+
+def refuse_beyond_adding(vector: SteeringVector) -> None:
+    """Refuse what no other format or engine can carry out: anything but adding to every token.
+
+    Raises:
+        UsageError: An intervention is of another operation, on some tokens only, or conditional.
+    """
+    for change in vector.manifest.interventions:
+        if beyond := change.beyond_adding:
+            raise UsageError(
+                f"This vector asks at layer {change.layer} for {beyond}. Other formats and engines "
+                "can only add to every token: exported, it would steer otherwise than it says. "
+                "Use it with palrs-hub and transformers."
+            )
 
 
 def one_coefficient(layers: Mapping[int, tuple[Array, float]]) -> float:

@@ -57,6 +57,11 @@ def select_coefficient(
     manifest = vector.manifest
     if len(manifest.interventions) != 1:
         raise UsageError("Selection is for vectors of one intervention; this one has several.")
+    if beyond := manifest.interventions[0].beyond_adding:
+        raise UsageError(
+            f"Selection measures adding to every token; this vector asks for {beyond}. Choose its "
+            "coefficient by what the attached model writes."
+        )
     extraction = _as_extraction(vector)
     if coefficients is None and not extraction.diagnostics:
         raise UsageError(

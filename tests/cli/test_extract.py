@@ -108,3 +108,22 @@ def test_bad_input_ends_in_a_message(run, base, tmp_path, words, code, text):
     assert found.code == code, found.err
     assert text in found.err.replace("\n", " ")
     assert not (tmp_path / "v").exists()
+
+
+def test_another_operation_on_other_tokens_is_written_and_shown(run, base, tmp_path):
+    words = ("extract", "--model", base, "--pairs", pairs_file(), "--positions", "response_mean")
+    asked = ("--operation", "clamp", "--tokens", "3:9", "--output", tmp_path / "v")
+    refused = run(*words, *asked)
+    assert refused.code == 2
+    assert "give --layer, --position and --coefficient" in refused.err
+    assert not (tmp_path / "v").exists()
+    chosen = ("--layer", 2, "--position", "response_mean", "--coefficient", 0.3)
+    found = run(*words, *asked, *chosen, "--json")
+    assert (found.code, found.json["operation"], found.json["tokens"]) == (0, "clamp", "3:9")
+    manifest = SteeringVector.load(tmp_path / "v").manifest
+    assert manifest.selection is None
+    assert "clamp" in run("info", tmp_path / "v").out
+    card = (tmp_path / "v" / "README.md").read_text()
+    assert "| 2 | clamp | 0.3 | not validated |" in card
+    assert "| 3:9 |" in card
+    assert run(*words, "--tokens", "last", "--output", tmp_path / "w").code == 2

@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from palrs_hub.conditional import conditioned
 from palrs_hub.errors import MissingExtraError, PackageError, UsageError
 from palrs_hub.formats import FORMATS, export_vector, import_vector, to_vector
+from palrs_hub.intervention import Span
+from palrs_hub.vector import SteeringVector
 from tests.builders import a_base_model, a_fingerprint, a_vector, an_intervention
 from tests.tiny_models import CONFIGS, build
 from tests.vectors import vector_for
@@ -44,6 +47,35 @@ def test_several_layers_come_back(name, tmp_path):
     assert dict(imported.coefficients) == {1: 1.5, 2: 1.5, 3: 1.5}
     for layer, array in imported.directions.items():
         np.testing.assert_array_equal(array, vector.arrays[f"layer_{layer}"])
+
+
+@pytest.mark.parametrize("name", [name for name, kind in FORMATS.items() if kind.write])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"operation": "project_out"}, "operation project_out"),
+        ({"operation": "norm_preserving_add"}, "operation norm_preserving_add"),
+        ({"operation": "clamp"}, "operation clamp"),
+        ({"tokens": "generated"}, "tokens generated"),
+        ({"tokens": Span(start=4, stop=None)}, "tokens 4:"),
+    ],
+    ids=str,
+)
+def test_what_only_we_can_carry_out_is_not_exported(name, change, reason, tmp_path):
+    plain = a_vector()
+    (intervention,) = plain.manifest.interventions
+    changed = intervention.model_copy(update=change)
+    manifest = plain.manifest.model_copy(update={"interventions": (changed,)})
+    vector = SteeringVector.build(manifest, plain.arrays)
+    with pytest.raises(UsageError, match=f"asks at layer 2 for {reason}"):
+        export_vector(vector, tmp_path / "v.pt", format=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_condition_is_not_exported(demo_model, tmp_path):
+    vector = conditioned(vector_for(demo_model), vector_for(demo_model, layers=(1,)), threshold=0.5)
+    with pytest.raises(UsageError, match="a condition"):
+        export_vector(vector, tmp_path / "v.gguf", format="gguf")
 
 
 def test_every_export_is_covered():
