@@ -236,7 +236,9 @@ def check_arrays(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
         if not np.abs(array).max() >= np.finfo(np.float32).tiny:
             raise TensorsError(f"Tensor {name!r} is zero, or as good as: it would steer nothing.")
     for step in manifest.interventions:
-        if not np.linalg.norm(step.coefficient * arrays[step.tensor].astype(np.float64)) < _HUGE:
+        with np.errstate(over="ignore"):  # then it is infinite, and refused
+            length = np.linalg.norm(step.coefficient * arrays[step.tensor].astype(np.float64))
+        if not length < _HUGE:
             raise TensorsError(
                 f"Tensor {step.tensor!r} by its coefficient {step.coefficient:g} is longer than "
                 f"{_HUGE:g}: the residual stream would overflow."

@@ -124,7 +124,7 @@ def test_llama_cpp_has_no_layer_0(tmp_path):
 
 
 def test_a_coefficient_that_leaves_nothing_is_not_folded(tmp_path):
-    vector = a_vector(interventions=(an_intervention(coefficient=1e300),))
+    vector = a_vector(interventions=(an_intervention(coefficient=1e-300),))
     with pytest.raises(UsageError, match="no usable direction"):
         export_vector(vector, tmp_path / "v.gguf", format="gguf", fold=True)
 
