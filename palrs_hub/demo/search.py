@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from palrs_hub.inputs import InputFormat, Positions
+    from palrs_hub.inputs import InputFormat
+    from palrs_hub.positions import Positions
 
 INPUT_FORMATS: Final[tuple[InputFormat, ...]] = ("response_as_user", "conversation")
 # The last token is one of the template's suffix, which is read token by token.
