@@ -32,6 +32,7 @@ FORMAT: Final = "palrs-hub"
 FORMAT_VERSION: Final = 1
 MANIFEST_FILE: Final = "steering_config.json"
 TENSORS_FILE: Final = "steering_vectors.safetensors"
+PLOT_FILE: Final = "selection.svg"
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 MAX_INTERVENTIONS = 512
 MAX_EVALUATIONS: Final = 256
@@ -116,8 +117,8 @@ class Intervention(Strict):
         coefficient: The coefficient to use unless the caller gives one.
         coefficient_range: Lowest and highest coefficient that validation found to help; None if
             nothing was validated.
-        unit: What a coefficient of 1 adds: the raw difference of means, a vector of norm 1, or
-            one of the mean chosen activation's norm (PaLRS, eq. 4).
+        unit: What a coefficient of 1 adds: the direction as the method found it, a vector of norm
+            1, or one of the mean chosen activation's norm (PaLRS, eq. 4).
         tokens: Tokens that are steered: all of the prompt and of the generation.
         condition: Reserved for conditional steering.
     """
