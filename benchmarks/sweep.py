@@ -33,6 +33,7 @@ from tests.naive_sweep import naive_sweep
 GOAL = 3.0
 AGREEMENT = 1e-4
 RUNS = 3
+MOST_SHOTS = 6
 
 Cells = tuple[Cell, list[Cell]]
 
@@ -45,7 +46,9 @@ def main() -> int:
     found = [
         measure("sweep", demo, tokenizer, pairs=24, neutral=12),
         measure("sweep_deep", deep, tokenizer, pairs=6, neutral=3, positions=1),
-        measure("sweep_long_prompts", deep, tokenizer, pairs=6, neutral=3, positions=1, shots=6),
+        measure(
+            "sweep_long_prompts", deep, tokenizer, pairs=6, neutral=3, positions=1, shots=MOST_SHOTS
+        ),
     ]
     return int(any(row["difference"] > AGREEMENT for row in found))
 
@@ -73,7 +76,8 @@ def measure(
     """
     extraction = extract(model, tokenizer, read_pairs(pairs_file()), choice="validation")
     held_out = sums.problems_for_validation(pairs)
-    before = "".join(p.prompt + p.careful + "." for p in sums.problems_for_pairs(shots))
+    worked = sums.problems_for_pairs(MOST_SHOTS)[:shots]
+    before = "".join(problem.prompt + problem.careful + "." for problem in worked)
     validation = [PreferencePair(before + p.prompt, p.careful, p.sloppy) for p in held_out]
     texts = [(before + p.prompt, p.careful) for p in sums.guardrail_for_validation(neutral)]
     grid = [
