@@ -10,6 +10,7 @@ import click
 
 from palrs_hub.cli.extraction.evidence import EVIDENCE, evidence_options, read_evidence
 from palrs_hub.cli.extraction.show import show_extracted
+from palrs_hub.cli.extraction.training import SETTINGS, training_of, training_options
 from palrs_hub.cli.options import (
     device_option,
     dtype_option,
@@ -18,7 +19,6 @@ from palrs_hub.cli.options import (
     placed,
     token_option,
 )
-from palrs_hub.cli.extraction.training import SETTINGS, training_of, training_options
 from palrs_hub.inputs import INPUT_FORMATS
 from palrs_hub.manifest import MANIFEST_FILE, UNITS
 from palrs_hub.methods import CHOICES, METHODS, TrainedMethod
