@@ -7,6 +7,7 @@ here the residual stream is always read from a hook on the block.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ import torch
 from palrs_hub.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from transformers import PretrainedConfig
 
 # Where the general rule misses: model_type -> path of the list of blocks.
@@ -136,6 +139,20 @@ def with_residual(output: object, residual: torch.Tensor) -> object:
     if isinstance(output, list):
         return [residual, *output[1:]]
     return (residual, *output[1:]) if isinstance(output, tuple) else residual
+
+
+@contextlib.contextmanager
+def forward_replaced(module: torch.nn.Module, forward: Callable[..., object]) -> Iterator[None]:
+    """Within, a module computes something else; its hooks run as ever."""
+    own = module.__dict__.get("forward")
+    module.__dict__["forward"] = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.__dict__["forward"]
+        else:
+            module.__dict__["forward"] = own
 
 
 def _decoder(model: torch.nn.Module) -> torch.nn.Module:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import jinja2
 import yaml
 
+from palrs_hub.manifest import PLOT_FILE
+
 if TYPE_CHECKING:
     from palrs_hub.evidence import Evaluation, LayerDiagnostics
     from palrs_hub.manifest import Manifest
@@ -22,7 +24,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$=-]|(?<=\d)\.(?=\s|$))")
 _INDENT = re.compile(r"^ +", re.MULTILINE)
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _UNITS: Final = {
-    "raw": "the raw difference of means",
+    "raw": "the direction as the method found it",
     "unit_norm": "a vector of norm 1",
     "mean_chosen_norm": "a vector as long as the mean chosen activation",
 }
@@ -45,6 +47,7 @@ def render_card(manifest: Manifest, *, repo_id: str | None = None) -> str:
         chosen=chosen_diagnostics(manifest),
         units=_UNITS,
         settings_of=settings_of,
+        plot=PLOT_FILE,
     )
 
 

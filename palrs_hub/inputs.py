@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.pairs.pair import Message, PreferencePair, Text, response_text
+from palrs_hub.positions import Part, Positions, read_positions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 InputFormat = Literal["response_as_user", "conversation", "raw"]
-Positions = Literal["template_suffix", "last", "response_mean"]
 INPUT_FORMATS: tuple[InputFormat, ...] = get_args(InputFormat)
-POSITIONS: tuple[Positions, ...] = get_args(Positions)
 
 _SENTINEL = "palrs0sentinel"
 
@@ -78,32 +77,39 @@ def prepare_pairs(
         input_format: ``response_as_user``: the response alone in the user's slot of the chat
             template (PaLRS); ``conversation``: prompt and response as turns (CAA); ``raw``: prompt
             and response as plain text.
-        positions: ``template_suffix``: each token of the template after the user's slot (PaLRS);
-            ``last``: the last token; ``response_mean``: the mean over the response's tokens.
+        positions: Which tokens to read; see ``palrs_hub.positions``.
 
     Raises:
+        UsageError: The positions are not understood.
         ExtractionError: The tokenizer or the pairs do not allow this reading; the message says
             which one does.
     """
-    if positions == "template_suffix" and input_format == "raw":
+    reading = read_positions(positions)
+    if reading.part == "suffix" and input_format == "raw":
         raise UsageError(
-            "Read positions 'template_suffix' need a chat template; with input format 'raw' use "
-            "'last' or 'response_mean'."
+            f"Read positions {reading.name!r} need a chat template; with input format 'raw' use "
+            "'last', 'response_mean' or indices."
         )
     encoded = [
-        _encode(tokenizer, pair.prompt, side, input_format, positions)
+        _encode(tokenizer, pair.prompt, side, input_format, for_suffix=reading.part == "suffix")
         for pair in pairs
         for side in (pair.chosen, pair.rejected)
     ]
-    if positions == "template_suffix":
+    names = reading.names
+    if reading.part == "suffix":
         width = _suffix_width(tokenizer, encoded, input_format)
-        names = tuple(str(index) for index in range(-width, 0))
-        samples = [_suffix_sample(text, width) for text in encoded]
-    elif positions == "last":
-        names, samples = ("last",), [_suffix_sample(text, 1) for text in encoded]
+        names = names or tuple(str(index) for index in range(-width, 0))
+        _check_suffix(names, width)
+        samples = [
+            _at(text, tuple(map(int, names)), "text", row) for row, text in enumerate(encoded)
+        ]
+    elif reading.indices is None:
+        samples = [Sample(text.token_ids, (text.response,)) for text in encoded]
     else:
-        names, samples = ("response_mean",), [Sample(t.token_ids, (t.response,)) for t in encoded]
-    return PreparedPairs(tuple(samples[0::2]), tuple(samples[1::2]), names)
+        samples = [
+            _at(text, reading.indices, reading.part, row) for row, text in enumerate(encoded)
+        ]
+    return PreparedPairs(tuple(samples[0::2]), tuple(samples[1::2]), names or ())
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> tuple[int, ...]:
@@ -116,7 +122,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> tuple[int
 
 def encode_response(tokenizer: PreTrainedTokenizerBase, prompt: Text, response: Text) -> Sample:
     """A prompt with a given response as if the model had generated it; its span is the response."""
-    text = _encode(tokenizer, prompt, response, natural_format(tokenizer), "response_mean")
+    text = _encode(tokenizer, prompt, response, natural_format(tokenizer))
     return Sample(text.token_ids, (text.response,))
 
 
@@ -125,7 +131,8 @@ def _encode(
     prompt: Text,
     response: Text,
     input_format: InputFormat,
-    positions: Positions,
+    *,
+    for_suffix: bool = False,
 ) -> _Encoded:
     if input_format == "raw":
         before, content = _raw(prompt), _raw(response)
@@ -140,7 +147,7 @@ def _encode(
     else:
         turns = (*_as_messages(prompt), *_as_messages(response, role="assistant"))
     # The suffix after an answer would be that of a finished turn: there the next turn's is read.
-    generate = input_format == "response_as_user" or positions == "template_suffix"
+    generate = input_format == "response_as_user" or for_suffix
     before, whole, after = _render_around(tokenizer, turns, generate=generate)
     return _locate(tokenizer, before, whole, after, raw=False)
 
@@ -196,9 +203,29 @@ def _suffix_width(
     return shared
 
 
-def _suffix_sample(text: _Encoded, width: int) -> Sample:
-    length = len(text.token_ids)
-    return Sample(text.token_ids, tuple((i, i + 1) for i in range(length - width, length)))
+def _check_suffix(names: Sequence[str], width: int) -> None:
+    if missing := [name for name in names if int(name) < -width]:
+        raise ExtractionError(
+            f"The chat template writes {width} token(s) after every text, -{width} to -1; there is "
+            f"no {missing[0]}. Give other indices, or read 'template_suffix' for all of them."
+        )
+
+
+def _at(text: _Encoded, indices: Sequence[int], part: Part, row: int) -> Sample:
+    """The sample that is read at indices of the whole text or of its response."""
+    start, stop = text.response if part == "response" else (0, len(text.token_ids))
+    spans = []
+    for index in indices:
+        place = index + (stop if index < 0 else start)
+        if not start <= place < stop:
+            side = ("chosen", "rejected")[row % 2]
+            what = "response" if part == "response" else "text"
+            raise ExtractionError(
+                f"Pair {row // 2 + 1}: the {side} {what} has {stop - start} token(s); index "
+                f"{index} is outside. Give an index that every pair has, or remove the pair."
+            )
+        spans.append((place, place + 1))
+    return Sample(text.token_ids, tuple(spans))
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:

@@ -102,8 +102,8 @@ class Intervention(Strict):
         coefficient: The coefficient to use unless the caller gives one.
         coefficient_range: Lowest and highest coefficient that validation found to help; None if
             nothing was validated.
-        unit: What a coefficient of 1 adds: the raw difference of means, a vector of norm 1, or
-            one of the mean chosen activation's norm (PaLRS, eq. 4).
+        unit: What a coefficient of 1 adds: the direction as the method found it, a vector of norm
+            1, or one of the mean chosen activation's norm (PaLRS, eq. 4).
         tokens: Which tokens are steered.
         condition: When a row is steered; None for always.
     """

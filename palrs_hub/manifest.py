@@ -35,6 +35,7 @@ FORMAT: Final = "palrs-hub"
 FORMAT_VERSION: Final = 1
 MANIFEST_FILE: Final = "steering_config.json"
 TENSORS_FILE: Final = "steering_vectors.safetensors"
+PLOT_FILE: Final = "selection.svg"
 MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 MAX_INTERVENTIONS = 512
 MAX_EVALUATIONS: Final = 256

@@ -64,9 +64,11 @@ def selection_plot(manifest: Manifest) -> str:
     chosen = _chosen(manifest, selection)
     parts: list[str] = []
     width, height = float(CURVE_WIDTH), float(TOP)
+    # One scale of colours for all positions: equal colours are equal changes.
+    largest = max(abs(_half_change(cell, selection.unsteered)) for cell in selection.cells)
     for position in dict.fromkeys(cell.position for cell in selection.cells):
         cells = [cell for cell in selection.cells if cell.position == position]
-        panel = _Panel(position, cells, selection.unsteered, chosen)
+        panel = _Panel(position, cells, selection.unsteered, chosen, largest)
         parts.append(_moved(panel.draw(), height))
         width, height = max(width, panel.width), height + panel.height
     curve = [cell for cell in selection.cells if (cell.position, cell.layer) == chosen[:2]]
@@ -90,6 +92,7 @@ class _Panel:
     cells: Sequence[Cell]
     unsteered: Cell
     chosen: Place
+    largest: float
 
     @functools.cached_property
     def width(self) -> float:
@@ -123,21 +126,20 @@ class _Panel:
         yield _text(16, 16, f"Position {self.position}", "title")
         for index, name in enumerate(self._columns):
             yield _text(LEFT + (index + 0.5) * CELL_WIDTH, 36, name, "dim middle")
-        largest = max(abs(_half_change(cell, self.unsteered)) for cell in self.cells)
         for row, layer in enumerate(self._layers):
             top = 44 + row * CELL_HEIGHT
             yield _text(LEFT - 8, top + 16, f"layer {layer}", "dim end")
             cells = sorted((c for c in self.cells if c.layer == layer), key=_by_coefficient)
             for index, cell in enumerate(cells):
                 column = self._values.index(cell.coefficient) if self._shared else index
-                yield from self._cell(cell, LEFT + column * CELL_WIDTH, top, largest)
+                yield from self._cell(cell, LEFT + column * CELL_WIDTH, top)
         bottom = 44 + len(self._layers) * CELL_HEIGHT + 16
         yield _text(LEFT, bottom, "coefficient →", "dim")
 
-    def _cell(self, cell: Cell, left: float, top: float, largest: float) -> Iterator[str]:
+    def _cell(self, cell: Cell, left: float, top: float) -> Iterator[str]:
         change = cell.margin - self.unsteered.margin
         half = abs(_half_change(cell, self.unsteered))
-        strength = STRONGEST * (half / largest) if largest else 0.0
+        strength = STRONGEST * (half / self.largest) if self.largest else 0.0
         kind = "gain" if change >= 0 else "loss"
         size = (
             f'x="{left + 1:g}" y="{top + 1:g}" width="{CELL_WIDTH - 2}" height="{CELL_HEIGHT - 2}"'

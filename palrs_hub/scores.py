@@ -44,7 +44,7 @@ def response_log_probabilities(
             batch = [samples[row] for row in rows]
             logits = run_padded(model, [sample.token_ids for sample in batch]).logits  # type: ignore[attr-defined]
             for row, sample, scores in zip(rows, batch, logits, strict=True):
-                sums[row] = _span_log_probability(sample, scores)
+                sums[row] = float(span_log_probability(sample, scores))
     return sums, counts
 
 
@@ -109,10 +109,16 @@ def predictable(sample: Sample) -> tuple[int, int]:
     return max(start, 1), stop
 
 
-def _span_log_probability(sample: Sample, logits: torch.Tensor) -> float:
+def span_log_probability(sample: Sample, logits: torch.Tensor) -> torch.Tensor:
+    """Summed log-probability of a sample's response, a scalar that gradients flow through.
+
+    Args:
+        sample: A text whose only span is the response.
+        logits: The model's on this text, padded on the right if at all, ``[tokens, vocabulary]``.
+    """
     start, stop = predictable(sample)
     target = torch.tensor(sample.token_ids[start:stop], device=logits.device)
-    return float(_predictions(sample, logits).gather(1, target[:, None]).sum())
+    return _predictions(sample, logits).gather(1, target[:, None]).sum()
 
 
 def _predictions(sample: Sample, logits: torch.Tensor) -> torch.Tensor:

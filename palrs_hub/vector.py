@@ -22,11 +22,13 @@ from palrs_hub.errors import ManifestError, PackageError, TensorsError
 from palrs_hub.manifest import (
     MANIFEST_FILE,
     MAX_MANIFEST_BYTES,
+    PLOT_FILE,
     TENSORS_FILE,
     Manifest,
     TensorsFile,
     read_manifest,
 )
+from palrs_hub.plots import selection_plot
 from palrs_hub.tensors import MAX_FILE_BYTES, read_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ Array = np.ndarray[tuple[int], np.dtype[np.float32]]
 _HUGE = 1e30
 
 PACKAGE_FILES = (CARD_FILE, MANIFEST_FILE, TENSORS_FILE)
+"""What every package has and what is fetched of it; pictures are drawn anew from the manifest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,7 @@ class SteeringVector:
         return cls(manifest, read_tensors(data), source=source or str(path))
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, card: str | None = None) -> Path:
-        """Write the package (card, manifest, tensors) to a folder, all of it or nothing.
+        """Write the package (card, its picture, manifest, tensors) to a folder, all or nothing.
 
         Args:
             folder: Where to write; made if need be.
@@ -120,12 +123,15 @@ class SteeringVector:
         files = {
             TENSORS_FILE: write_tensors(self.arrays),
             CARD_FILE: (card or render_card(self.manifest)).encode(),
+            **pictures(self.manifest),
             MANIFEST_FILE: self.manifest.to_json().encode(),
         }
         is_new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
             _write_all(path, files)
+            if PLOT_FILE not in files:  # it would show how another vector was chosen
+                (path / PLOT_FILE).unlink(missing_ok=True)
         except OSError as error:
             if is_new:
                 with contextlib.suppress(OSError):
@@ -210,6 +216,13 @@ class SteeringVector:
         from palrs_hub import steer
 
         return steer.attach(model, self, coefficient, tokenizer=tokenizer, strict=strict)
+
+
+def pictures(manifest: Manifest) -> dict[str, bytes]:
+    """The files that the card shows, drawn from a manifest and never taken from anybody."""
+    if manifest.selection is None or not manifest.selection.cells:
+        return {}
+    return {PLOT_FILE: selection_plot(manifest).encode()}
 
 
 def check_arrays(manifest: Manifest, arrays: Mapping[str, Array]) -> None:

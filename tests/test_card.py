@@ -78,7 +78,9 @@ def blocks(tokens, kind):
 
 def assert_nothing_is_active(tokens):
     for token in leaves(tokens):
-        assert token.type not in {"html_inline", "html_block", "image", "code_block"}
+        assert token.type not in {"html_inline", "html_block", "code_block"}
+        if token.type == "image":
+            assert token.attrs["src"] == "selection.svg"
         if token.type == "link_open":
             assert token.attrs["href"] == "https://huggingface.co/org/base"
 
@@ -139,7 +141,9 @@ def test_it_says_what_the_vector_is_and_does():
     assert 'from_pretrained("me/sums")' in text
     assert "palrs-hub generate me/sums" in text
     cells = blocks(parse(text)[1], "td")
-    assert {"2", "add", "1.5", "0.5 to 2", "the raw difference of means", "all"} <= set(cells)
+    assert {"2", "add", "1.5", "0.5 to 2", "the direction as the method found it", "all"} <= set(
+        cells
+    )
     assert {"two-digit sums", "accuracy (higher is better)", "test", "200", "0.75"} <= set(cells)
     assert "unsteered 0.25, random 0.26" in cells
     assert "0.50 ± 0.10" in cells

@@ -10,11 +10,13 @@ from palrs_hub.demo import pairs_file
 from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.extraction import extract, scaled
-from palrs_hub.methods import METHODS
+from palrs_hub.methods import METHODS, ReadMethod
 from palrs_hub.pairs import PreferencePair, read_pairs
 from palrs_hub.selection import select
 from palrs_hub.steer import attached
 from tests.tiny_models import CONFIGS, build
+
+READ = [name for name, method in METHODS.items() if isinstance(method, ReadMethod)]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_the_direction_is_the_difference_of_means_by_hand(demo_model, demo_token
     np.testing.assert_allclose(extraction.candidates[:, :3], by_hand, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", READ)
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("padding_side", ["left", "right"])
 def test_batching_and_padding_change_nothing(
@@ -111,6 +113,20 @@ def test_scales():
     assert np.array_equal(scaled(raw, chosen, "raw"), raw)
     assert np.allclose(scaled(raw, chosen, "unit_norm"), [[[0.6, 0.8], [0, 0]]])
     assert np.allclose(scaled(raw, chosen, "mean_chosen_norm"), [[[6.0, 8.0], [0, 0]]])
+
+
+def test_positions_by_index_are_those_of_the_suffix(demo_model, demo_tokenizer, pairs, extraction):
+    for positions, name in (((-3, -1), "-3,-1"), ("suffix:-3,-1", "suffix:-3,-1")):
+        found = extract(demo_model, demo_tokenizer, pairs, positions=positions)
+        assert found.positions == ("-3", "-1")
+        assert found.switches.positions == name
+        np.testing.assert_allclose(found.candidates, extraction.candidates[[0, 2]], atol=1e-5)
+
+
+def test_some_layers_alone_give_what_all_give(demo_model, demo_tokenizer, pairs, extraction):
+    found = extract(demo_model, demo_tokenizer, pairs, layers=[2, 0])
+    assert found.layers == found.base_model.fingerprint.layers == (0, 2)
+    np.testing.assert_allclose(found.candidates, extraction.candidates[:, [0, 2]], atol=1e-5)
 
 
 def test_a_vector_carries_all_that_is_known(extraction, pairs):

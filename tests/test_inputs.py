@@ -1,11 +1,14 @@
 """From pairs to tokens: which tokens a text has, and which of them are read."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palrs_hub.demo.tokenizer import build_tokenizer
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.inputs import encode_prompt, encode_response, natural_format, prepare_pairs
 from palrs_hub.pairs import Message, PreferencePair
+from palrs_hub.positions import read_positions
 
 PAIR = PreferencePair("47+85=", "47+85=132#132", "47+85=122#122")
 TALK = PreferencePair(
@@ -129,3 +132,71 @@ def test_a_template_that_rewrites_a_text_is_refused(tokenizer):
     )
     with pytest.raises(ExtractionError, match="differently depending on its text"):
         prepare_pairs(shouting, [PAIR], input_format="conversation", positions="response_mean")
+
+
+# Any subset by index.
+
+
+@pytest.mark.parametrize(
+    ("input_format", "positions", "spans", "names"),
+    [
+        ("response_as_user", "suffix:-3,-1", ["?", ":"], ("-3", "-1")),
+        ("conversation", "suffix:-1", [":"], ("-1",)),
+        ("conversation", (-2, -1), ["2", "</s>"], ("-2", "-1")),
+        ("conversation", "-1, 1", ["</s>", "Q"], ("-1", "1")),
+        ("conversation", [0], ["<s>"], ("0",)),
+        ("conversation", "response:0,-1", ["4", "2"], ("response:0", "response:-1")),
+        ("response_as_user", "response:2", ["+"], ("response:2",)),
+    ],
+)
+def test_any_subset_of_tokens_can_be_read(tokenizer, input_format, positions, spans, names):
+    prepared = prepare_pairs(tokenizer, [PAIR], input_format=input_format, positions=positions)
+    assert read(tokenizer, prepared.chosen[0])[1] == spans
+    assert prepared.positions == names
+
+
+def test_indices_are_written_one_way_that_is_understood_again():
+    for asked in ((-2, -1), "-2, -1", "suffix:-3,-1", "response:0,-1", "last", "template_suffix"):
+        written = read_positions(asked).name
+        assert read_positions(written) == read_positions(asked)
+    assert read_positions((-2, -1)).name == "-2,-1"
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ("first", "Expected read positions as template_suffix, last"),
+        ("", "Expected read positions"),
+        ((), "Expected read positions"),
+        ("prompt:1", "Expected read positions"),
+        ("1.5", "Expected read positions"),
+        ("-1,-1", "different indices"),
+        ("suffix:0", "counted from the end"),
+    ],
+)
+def test_positions_that_cannot_be_meant_are_refused(positions, message):
+    with pytest.raises(UsageError, match=message):
+        read_positions(positions)
+
+
+def test_an_index_outside_a_text_names_the_pair(tokenizer):
+    short = PreferencePair("1+1=", "2", "11")
+    for positions, message in (
+        ("response:1", r"Pair 2: the chosen response has 1 token\(s\); index 1 is outside"),
+        ("response:-2", "Pair 2: the chosen response"),
+        ("99", r"Pair 1: the chosen text has \d+ token"),
+        ("suffix:-9", r"writes 3 token\(s\) after every text.*no -9"),
+    ):
+        with pytest.raises(ExtractionError, match=message):
+            prepare_pairs(
+                tokenizer, [PAIR, short], input_format="conversation", positions=positions
+            )
+
+
+@given(st.text(max_size=20) | st.lists(st.integers(), max_size=5))
+def test_whatever_is_asked_for_is_understood_or_refused(positions):
+    try:
+        found = read_positions(positions)
+    except UsageError:
+        return
+    assert read_positions(found.name) == found

@@ -6,8 +6,10 @@ import torch
 from palrs_hub.demo import pairs_file
 from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.extraction import extract
-from palrs_hub.pairs import read_pairs
-from palrs_hub.selection import batches, replay, select
+from palrs_hub.inputs import encode_response
+from palrs_hub.pairs import PreferencePair, read_pairs
+from palrs_hub.selection import batches, select
+from palrs_hub.selection.batches import make_batch
 from palrs_hub.selection.replay import Replay
 from palrs_hub.selection.sweep import Sweep
 from tests.naive_sweep import naive_sweep
@@ -30,6 +32,25 @@ def validation():
 @pytest.fixture(scope="module")
 def neutral():
     return DOMAINS["sums"].agreed_texts("validation", 5)
+
+
+# Responses of these stand in rows of their own: the first two do not take positions, and the last
+# two look back 16 tokens and no farther.
+APART = {"bloom", "mamba", "gemma2", "gemma3"}
+
+
+@pytest.fixture
+def shared_rows(monkeypatch):
+    """For every batch, whether texts shared its rows."""
+    seen = []
+    unsteered = Replay.unsteered
+
+    def count(self, batch):
+        seen.append(len(batch.indices) > len(batch.token_ids))
+        return unsteered(self, batch)
+
+    monkeypatch.setattr(Replay, "unsteered", count)
+    return seen
 
 
 def grid_of(extraction, coefficients=COEFFICIENTS):
@@ -71,12 +92,13 @@ def whole_runs(monkeypatch):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_architecture_skips_blocks_and_gives_the_same(
-    name, demo_tokenizer, pairs, validation, neutral, whole_runs
+    name, demo_tokenizer, pairs, validation, neutral, whole_runs, shared_rows
 ):
     model = build(name)
     extraction = extract(model, demo_tokenizer, pairs[:6], choice="validation")
     assert_same(model, demo_tokenizer, extraction, validation, neutral)
     assert whole_runs == [1] * len(extraction.layers)  # the trial, and nothing after it
+    assert any(shared_rows) == (name not in APART)
     assert all("forward" not in module.__dict__ for module in model.modules())
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -91,10 +113,40 @@ def test_the_demonstration_model_gives_the_same(
 def test_small_batches_and_passes_change_nothing(
     demo_model, demo_tokenizer, pairs, validation, neutral, monkeypatch
 ):
-    monkeypatch.setattr(batches, "MAX_TEXTS", 2)
-    monkeypatch.setattr(replay, "MAX_TOKENS", 150)
+    monkeypatch.setattr(batches, "MAX_ROWS", 2)
+    monkeypatch.setattr(batches, "MAX_TOKENS_ON_CPU", 150)
     extraction = extract(demo_model, demo_tokenizer, pairs[:20], choice="validation")
     assert_same(demo_model, demo_tokenizer, extraction, validation, neutral)
+
+
+def test_long_prompts_are_shared_but_not_beyond_what_a_model_looks_back(
+    demo_tokenizer, pairs, validation, neutral, shared_rows
+):
+    """A window of 16 tokens holds a short pair; with the long one the trial finds it out."""
+    before = "1+1=2." * 5
+    longer = [PreferencePair(before + p.prompt, p.chosen, p.rejected) for p in validation[:2]]
+    for name, window, shared in (("llama", {}, True), ("mistral", {"sliding_window": 16}, False)):
+        model = build(name, **window)
+        extraction = extract(model, demo_tokenizer, pairs[:6], choice="validation")
+        shared_rows.clear()
+        assert_same(model, demo_tokenizer, extraction, [*validation[:2], *longer], neutral)
+        assert any(shared_rows) == shared
+
+
+def test_responses_that_share_a_row_are_told_apart(demo_tokenizer):
+    texts = [encode_response(demo_tokenizer, "1+1=", answer) for answer in ("2", "23", "14")]
+    batch = make_batch(texts, [(0, 1), (2,)], torch.device("cpu"))
+    shared = batch.token_ids[0].tolist()
+    prompt = texts[0].spans[0][0]
+    assert shared[:prompt] == list(texts[0].token_ids[:prompt])
+    assert shared[prompt:] == [texts[1].token_ids[prompt]]  # "2" itself predicts only for "23"
+    assert batch.texts.tolist() == [0, 1, 1, 2, 2]
+    assert batch.at.tolist() == [0, 0, 1, 2, 3]  # the first tokens are predicted at one place
+    assert batch.targets.tolist() == [
+        *texts[0].token_ids[prompt : prompt + 1],
+        *texts[1].token_ids[prompt : prompt + 2],
+        *texts[2].token_ids[prompt : prompt + 2],
+    ]
 
 
 def test_half_precision_skips_blocks_too(demo_tokenizer, pairs, validation, whole_runs):

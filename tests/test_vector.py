@@ -11,7 +11,8 @@ import pytest
 
 from palrs_hub.card import CARD_FILE, render_card
 from palrs_hub.errors import ManifestError, PackageError, TensorsError
-from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE
+from palrs_hub.manifest import MANIFEST_FILE, PLOT_FILE, TENSORS_FILE
+from palrs_hub.plots import selection_plot
 from palrs_hub.tensors import write_tensors
 from palrs_hub.vector import PACKAGE_FILES, SteeringVector
 from tests.builders import HIDDEN, a_manifest, a_vector
@@ -45,8 +46,9 @@ def test_a_vector_loads_as_it_was_saved(tmp_path):
         np.testing.assert_array_equal(again.arrays[name], array)
 
 
-def test_a_package_is_a_card_a_manifest_and_tensors(package):
-    assert sorted(contents(package)) == sorted(PACKAGE_FILES)
+def test_a_package_is_a_card_with_its_picture_a_manifest_and_tensors(package):
+    assert sorted(contents(package)) == sorted([*PACKAGE_FILES, PLOT_FILE])
+    assert f"]({PLOT_FILE})" in (package / CARD_FILE).read_text()
     assert (package / CARD_FILE).read_text() == render_card(a_vector().manifest)
     assert {path.stat().st_mode & 0o777 for path in package.iterdir()} == {0o644}
 
@@ -223,7 +225,17 @@ def test_saving_replaces_an_older_vector_and_leaves_nothing_behind(package):
     newer = a_vector(seed=1, name="newer")
     newer.save_pretrained(package)
     assert SteeringVector.load(package).manifest == newer.manifest
-    assert sorted(contents(package)) == sorted([*PACKAGE_FILES, "notes.txt"])
+    assert sorted(contents(package)) == sorted([*PACKAGE_FILES, PLOT_FILE, "notes.txt"])
+
+
+def test_a_picture_is_drawn_from_the_manifest_and_goes_with_its_selection(package):
+    (package / PLOT_FILE).write_text("<svg onload='alert(1)'/>")
+    vector = SteeringVector.load(package)
+    vector.save_pretrained(package)
+    assert (package / PLOT_FILE).read_text() == selection_plot(vector.manifest)
+    a_vector(selection=None).save_pretrained(package)
+    assert sorted(contents(package)) == sorted(PACKAGE_FILES)
+    assert PLOT_FILE not in (package / CARD_FILE).read_text()
 
 
 def test_saving_through_a_link_leaves_its_target_alone(package, tmp_path):
@@ -248,7 +260,7 @@ def test_a_save_that_fails_leaves_no_temporary_file(tmp_path):
     (tmp_path / MANIFEST_FILE).mkdir()  # the last file cannot be put in its place
     with pytest.raises(PackageError, match="Cannot write"):
         a_vector().save_pretrained(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PACKAGE_FILES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*PACKAGE_FILES, PLOT_FILE])
 
 
 # No torch.

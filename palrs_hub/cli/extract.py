@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from palrs_hub.cli.extraction.evidence import EVIDENCE, evidence_options, read_evidence
+from palrs_hub.cli.extraction.show import show_extracted
+from palrs_hub.cli.extraction.training import SETTINGS, training_of, training_options
 from palrs_hub.cli.options import (
     device_option,
     dtype_option,
@@ -16,10 +19,11 @@ from palrs_hub.cli.options import (
     placed,
     token_option,
 )
-from palrs_hub.inputs import INPUT_FORMATS, POSITIONS
+from palrs_hub.inputs import INPUT_FORMATS
 from palrs_hub.intervention import OPERATION_NAMES, UNITS, scope_of
 from palrs_hub.manifest import MANIFEST_FILE
-from palrs_hub.methods import CHOICES, METHODS
+from palrs_hub.methods import CHOICES, METHODS, TrainedMethod
+from palrs_hub.positions import SYNTAX
 
 if TYPE_CHECKING:
     from palrs_hub.evidence import Selection
@@ -27,6 +31,17 @@ if TYPE_CHECKING:
     from palrs_hub.vector import SteeringVector
 
 _PRESET = "the method's own"
+
+
+def _layers(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    words = value.replace(" ", "").split(",")
+    if not all(word.isdecimal() and len(word) < 6 for word in words):
+        raise click.BadParameter(f"expected block numbers such as 10,14,18; found {value!r}")
+    return tuple(int(word) for word in words)
 
 
 @click.command("extract")
@@ -42,9 +57,7 @@ _PRESET = "the method's own"
 @click.option("--overwrite", is_flag=True, help="Replace a vector that is there already.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="palrs", show_default=True)
 @click.option("--input-format", type=click.Choice(INPUT_FORMATS), show_default=_PRESET)
-@click.option(
-    "--positions", type=click.Choice(POSITIONS), show_default=_PRESET, help="Tokens to read."
-)
+@click.option("--positions", show_default=_PRESET, help=f"Tokens to read: {SYNTAX}.")
 @click.option(
     "--choice",
     type=click.Choice(CHOICES),
@@ -63,6 +76,13 @@ _PRESET = "the method's own"
     show_default=_PRESET,
     help="Share of the last layers that alignment does not choose from.",
 )
+@training_options
+@click.option(
+    "--layers",
+    callback=_layers,
+    show_default="all; of a trained method three in the middle",
+    help="Find candidates at these blocks: numbers with commas between.",
+)
 @click.option("--layer", type=click.IntRange(min=0), help="Steer this block, choose no other.")
 @click.option("--position", help="Read position by name, choose no other.")
 @click.option("--coefficient", type=float, help="Use this coefficient, choose no other.")
@@ -73,7 +93,10 @@ _PRESET = "the method's own"
     show_default=True,
     help="Share of the pairs that is held out to choose with.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that split.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of that split and of training."
+)
+@evidence_options
 @click.option("--split", default="train", show_default=True, help="Split of a data set.")
 @click.option("--pairs-revision", help="Branch, tag or commit of a data set.")
 @click.option("--limit", type=click.IntRange(min=2), help="Use only the first so many pairs.")
@@ -108,12 +131,14 @@ def command(**options: Any) -> None:  # noqa: ANN401 - click hands over what is 
     Part of the pairs is held out: position, layer and coefficient are those with the highest
     preference margin on them, and the whole grid is kept in the manifest.
     """
-    request = _Request(**options)
+    training = {name: options.pop(name) for name in SETTINGS}
+    evidence = {name: options.pop(name) for name in EVIDENCE}
+    request = _Request(**options, training=training, evidence=evidence)
     request.refuse_to_overwrite()
     request.given()
     vector = _run(request)
     vector.save_pretrained(request.output)
-    _show(vector, request)
+    show_extracted(vector, request.output, as_json=request.as_json)
 
 
 @dataclass(frozen=True)
@@ -150,6 +175,17 @@ class _Request:
     token: str | None
     local_files_only: bool
     as_json: bool
+    layers: tuple[int, ...] | None
+    training: dict[str, Any]
+    evidence: dict[str, Any]
+
+    @property
+    def candidate_layers(self) -> tuple[int, ...] | None:
+        """Where to look: a method that is trained does not train what cannot be chosen."""
+        trains = isinstance(METHODS[self.method], TrainedMethod)
+        if self.layers is None and trains and self.layer is not None:
+            return (self.layer,)
+        return self.layers
 
     def refuse_to_overwrite(self) -> None:
         if (self.output / MANIFEST_FILE).exists() and not self.overwrite:
@@ -176,6 +212,8 @@ def _run(request: _Request) -> SteeringVector:
     from palrs_hub.loading import load_model_and_tokenizer
     from palrs_hub.pairs import read_pairs, split_pairs
 
+    training_settings = training_of(request.method, request.training, request.seed)
+    evidence = read_evidence(**request.evidence)
     pairs = read_pairs(
         request.pairs,
         split=request.split,
@@ -202,13 +240,15 @@ def _run(request: _Request) -> SteeringVector:
         choice=request.choice,
         scale=request.scale,
         drop_last_layers=request.drop_last_layers,
+        layers=request.candidate_layers,
+        training=training_settings,
         base_model=request.base_model,
         base_revision=request.base_revision,
         batch_size=request.batch_size,
         progress=output.wants_progress(),
     )
     position, layer, coefficient, selection = _choose(
-        request, model, tokenizer, extraction, held_out
+        request, model, tokenizer, extraction, held_out, evidence
     )
     return extraction.vector(
         position=position,
@@ -230,6 +270,7 @@ def _choose(
     tokenizer: Any,  # noqa: ANN401
     extraction: Extraction,
     held_out: Any,  # noqa: ANN401
+    evidence: dict[str, Any],
 ) -> tuple[str, int, float, Selection | None]:
     from palrs_hub.cli import output
     from palrs_hub.selection import select
@@ -237,6 +278,11 @@ def _choose(
     if given := request.given():
         return (*given, None)
     if not held_out:
+        if any(request.evidence[name] for name in ("neutral", "problems", "resume")):
+            raise click.UsageError(
+                "--neutral, --problems and --resume are for selection, which needs held-out pairs: "
+                "raise --validation, or leave them out."
+            )
         if extraction.switches.choice == "validation" and None in (request.layer, request.position):
             raise click.UsageError(
                 "The choice 'validation' needs held-out pairs: raise --validation, give --layer "
@@ -258,53 +304,6 @@ def _choose(
         layer=request.layer,
         coefficients=None if request.coefficient is None else [request.coefficient],
         progress=output.wants_progress(),
+        **evidence,
     )
     return chosen.position, chosen.layer, chosen.coefficient, chosen.selection
-
-
-def _show(vector: SteeringVector, request: _Request) -> None:
-    from palrs_hub.card import chosen_diagnostics
-    from palrs_hub.cli import output
-
-    manifest = vector.manifest
-    intervention = manifest.interventions[0]
-    row = chosen_diagnostics(manifest)
-    if request.as_json:
-        output.show_json(
-            {
-                "output": str(request.output),
-                "layer": intervention.layer,
-                "coefficient": intervention.coefficient,
-                "unit": intervention.unit,
-                "operation": intervention.operation,
-                "tokens": str(intervention.tokens),
-                "method": manifest.method.model_dump(),
-                "diagnostics": row.model_dump() if row else None,
-                "selection": manifest.selection.model_dump() if manifest.selection else None,
-                "sha256": manifest.tensors.sha256,
-            }
-        )
-        return
-    facts: dict[str, object] = {
-        "layer": f"{intervention.layer} (output of this block, from 0)",
-        "position": manifest.method.switches["position"],
-        "coefficient": f"{intervention.coefficient:g} ({intervention.unit})",
-        "operation": f"{intervention.operation}, tokens {intervention.tokens}",
-        "method": manifest.method.name,
-        "pairs": manifest.data.pairs,
-    }
-    if row:
-        facts["cosine of pairs"] = f"{row.cosine_mean:.2f} ± {row.cosine_std:.2f}"
-        facts["separation"] = f"{row.separation:.2f} standard deviations"
-    facts.update(_margins(manifest.selection, intervention.layer, intervention.coefficient))
-    output.show_pairs(f"Vector written to {request.output}", facts)
-
-
-def _margins(selection: Selection | None, layer: int, coefficient: float) -> dict[str, object]:
-    if selection is None:
-        return {"validation": "none: coefficient and layer are not evaluated"}
-    cell = next(c for c in selection.cells if (c.layer, c.coefficient) == (layer, coefficient))
-    return {
-        "validation margin": f"{selection.unsteered.margin:.3f} unsteered, {cell.margin:.3f} "
-        f"steered, on {selection.pairs} pairs ({cell.worse:.0%} of them made worse)",
-    }

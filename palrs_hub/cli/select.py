@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from palrs_hub.cli.extraction.evidence import EVIDENCE, evidence_options, read_evidence
 from palrs_hub.cli.options import (
     device_option,
     dtype_option,
@@ -39,6 +40,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--model", help="Model: a folder, org/name or org/name@revision.")
 @click.option("--pairs", help="Validation pairs, none that the vector was extracted from.")
 @click.option("--coefficients", callback=_numbers, help="Try these: numbers with commas between.")
+@evidence_options
 @click.option("--write", is_flag=True, help="Rewrite the folder's manifest and card.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the grid into this SVG file.")
 @dtype_option
@@ -54,7 +56,7 @@ def command(
     write: bool,
     plot: Path | None,
     as_json: bool,
-    **loading: Any,  # noqa: ANN401 - click hands over what is declared above
+    **others: Any,  # noqa: ANN401 - click hands over what is declared above
 ) -> None:
     """Choose the coefficient of the vector in FOLDER again, on validation pairs.
 
@@ -66,11 +68,16 @@ def command(
 
     if (model is None) != (pairs is None):
         raise click.UsageError("--model and --pairs go together.")
-    if model is None and (coefficients or write):
-        raise click.UsageError("--coefficients and --write need --model and --pairs.")
+    evidence = {name: others.pop(name) for name in EVIDENCE}
+    given = any(evidence[name] for name in ("neutral", "problems", "resume"))
+    if model is None and (coefficients or write or given):
+        raise click.UsageError(
+            "--coefficients, --neutral, --problems, --resume and --write need --model and --pairs."
+        )
     vector = SteeringVector.load(folder)
     if model is not None and pairs is not None:
-        chosen = _select(vector, model, pairs, coefficients, loading)
+        looked_at = {"coefficients": coefficients, **read_evidence(**evidence)}
+        chosen = _select(vector, model, pairs, looked_at, others)
         vector = _with_selection(vector, chosen)
         if write:
             vector.save_pretrained(folder)
@@ -83,7 +90,7 @@ def _select(
     vector: SteeringVector,
     model: str,
     pairs: str,
-    coefficients: list[float] | None,
+    looked_at: dict[str, Any],
     loading: dict[str, Any],
 ) -> Selected:
     from palrs_hub.cli import output
@@ -107,8 +114,8 @@ def _select(
         tokenizer,
         vector,
         validation,
-        coefficients=coefficients,
         progress=output.wants_progress(),
+        **looked_at,
     )
 
 

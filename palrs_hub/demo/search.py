@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from palrs_hub.demo.domains import Domain
-    from palrs_hub.inputs import InputFormat, Positions
+    from palrs_hub.inputs import InputFormat
     from palrs_hub.moments import Array
     from palrs_hub.pairs import PreferencePair
+    from palrs_hub.positions import Positions
 
 # Where to read: the paper's way, and that of contrastive activation addition over a whole response.
 READINGS: Final[tuple[tuple[InputFormat, Positions], ...]] = (

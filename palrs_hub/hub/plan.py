@@ -16,7 +16,7 @@ from palrs_hub.hub.origin import Origin, origin_of
 from palrs_hub.hub.remote import MAIN, PULL_REQUESTS, Remote, files_at, look
 from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE, read_manifest
 from palrs_hub.tensors import write_tensors
-from palrs_hub.vector import SteeringVector
+from palrs_hub.vector import SteeringVector, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +103,7 @@ def make_plan(
     vector, card = _package(package, destination.repo_id)
     contents = {
         CARD_FILE: card.encode(),
+        **pictures(vector.manifest),
         MANIFEST_FILE: vector.manifest.to_json().encode(),
         TENSORS_FILE: write_tensors(vector.arrays),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from palrs_hub.methods.method import Method, Switches
+from palrs_hub.methods.method import ReadMethod, Switches
 
 if TYPE_CHECKING:
     from palrs_hub.moments import Array, Moments
@@ -15,7 +15,7 @@ def mean_difference(chosen: Moments, rejected: Moments) -> Array:
     return chosen.mean - rejected.mean
 
 
-MEAN_DIFFERENCE: Final = Method(
+MEAN_DIFFERENCE: Final = ReadMethod(
     name="mean_difference",
     summary="difference of means over the response's tokens, in the conversation it belongs to",
     source="Panickssery et al. 2024, arXiv 2312.06681",

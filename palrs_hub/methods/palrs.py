@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from palrs_hub.methods.mean_difference import mean_difference
-from palrs_hub.methods.method import Method, Switches
+from palrs_hub.methods.method import ReadMethod, Switches
 
-PALRS: Final = Method(
+PALRS: Final = ReadMethod(
     name="palrs",
     summary="difference of means at the template's tokens after the response, scaled to the "
     "mean chosen activation",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from palrs_hub.methods.method import Method, Switches
+from palrs_hub.methods.method import ReadMethod, Switches
 
 if TYPE_CHECKING:
     from palrs_hub.moments import Array, Moments
@@ -42,7 +42,7 @@ def _component(rows: Array) -> Array:
     return component / norm if norm > 0 else component
 
 
-PCA: Final = Method(
+PCA: Final = ReadMethod(
     name="pca",
     summary="first principal component of the differences of (at most 128) pairs, of norm 1",
     source="Zou et al. 2023, arXiv 2310.01405",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from palrs_hub.methods.method import Method, Switches
+from palrs_hub.methods.method import ReadMethod, Switches
 
 if TYPE_CHECKING:
     from palrs_hub.moments import Array, Moments
@@ -96,7 +96,7 @@ def _descend(design: Array, labels: Array, penalty: Array, weights: Array, step:
     return weights
 
 
-PROBE: Final = Method(
+PROBE: Final = ReadMethod(
     name="probe",
     summary="weights of a logistic regression on (at most 128) pairs' activations, of norm 1",
     source="Alain and Bengio 2016, arXiv 1610.01644; to steer: Li et al. 2023, arXiv 2306.03341",

@@ -114,10 +114,10 @@ def parse_pair(record: object) -> PreferencePair:
         if record.get(key) is None:
             found = ", ".join(sorted(map(str, record)))
             raise PairsError(f"{key!r} is missing (found: {found:.200})")
-    chosen, rejected = _text(record, "chosen"), _text(record, "rejected")
+    chosen, rejected = text_field(record, "chosen"), text_field(record, "rejected")
     if record.get("prompt") is None:
         return _with_implicit_prompt(chosen, rejected)
-    prompt = _text(record, "prompt")
+    prompt = text_field(record, "prompt")
     if isinstance(prompt, str) and not isinstance(chosen, str) and not isinstance(rejected, str):
         return _string_prompt_with_messages(prompt, chosen, rejected)
     return PreferencePair(prompt, chosen, rejected)
@@ -157,7 +157,12 @@ def _shared_prompt_length(chosen: str, rejected: str) -> int:
     return shared - 1 if shared and chosen[shared - 1] == " " else shared
 
 
-def _text(record: Mapping[object, object], key: str) -> Text:
+def text_field(record: Mapping[object, object], key: str) -> Text:
+    """A string or a conversation that a record must have under a key.
+
+    Raises:
+        PairsError: It is something else.
+    """
     value = record[key]
     if isinstance(value, str):
         return _whole(value, key)

@@ -47,7 +47,7 @@ def read_pairs(
     """
     path = Path(source)
     if path.is_file():
-        records, name, commit = _file_records(path), path.name, None
+        records, name, commit = file_records(path), path.name, None
     elif path.suffix in {".jsonl", ".json", ".parquet", ".gz"}:
         raise PairsError(f"There is no file {path}.")
     else:
@@ -83,7 +83,13 @@ def _parse_all(
     return pairs
 
 
-def _file_records(path: Path) -> Iterator[tuple[str, object]]:
+def file_records(path: Path) -> Iterator[tuple[str, object]]:
+    """The records of a file, each with its place in words; a PairsError for one that is no JSON.
+
+    Raises:
+        PairsError: The file cannot be read.
+        MissingExtraError: Parquet needs the extra ``datasets``.
+    """
     try:
         if path.suffix == ".parquet":
             yield from _parquet_records(path)

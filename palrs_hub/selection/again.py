@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palrs_hub import compatibility
+from palrs_hub.candidates import Extraction, usable_range
 from palrs_hub.card import chosen_diagnostics
 from palrs_hub.errors import UsageError
-from palrs_hub.extraction import Extraction, usable_range
 from palrs_hub.manifest import Manifest
 from palrs_hub.methods import Switches
 from palrs_hub.model_facts import facts_of
@@ -17,11 +17,13 @@ from palrs_hub.selection.choose import Selected, select
 from palrs_hub.steer import suspended
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from palrs_hub.evaluate import Problems
     from palrs_hub.pairs.pair import PreferencePair, Text
     from palrs_hub.vector import SteeringVector
 
@@ -35,7 +37,10 @@ def select_coefficient(
     validation: Sequence[PreferencePair],
     *,
     neutral: Sequence[tuple[Text, Text]] = (),
+    problems: Problems | None = None,
     coefficients: Sequence[float] | None = None,
+    finalists: int = 8,
+    resume: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Selected:
     """Choose the coefficient of a vector; its direction and layer stay.
@@ -46,7 +51,10 @@ def select_coefficient(
         vector: A vector of one intervention.
         validation: Pairs that it was not extracted from.
         neutral: Prompts and responses that steering should leave alone.
+        problems: A validation split of problems to generate answers to.
         coefficients: Coefficients to try, in the vector's unit.
+        finalists: How many coefficients are run on the problems.
+        resume: See ``palrs_hub.selection.select``.
         progress: Show a progress bar.
 
     Raises:
@@ -75,10 +83,13 @@ def select_coefficient(
         tokenizer,
         extraction,
         validation,
+        problems=problems,
         neutral=neutral,
         position=extraction.positions[0],
         layer=extraction.layers[0],
         coefficients=coefficients,
+        finalists=finalists,
+        resume=resume,
         progress=progress,
     )
 

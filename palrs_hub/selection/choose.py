@@ -6,25 +6,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evaluate import accuracy
 from palrs_hub.evidence import MAX_SIDE_EFFECT, Cell, Selection
+from palrs_hub.methods import METHODS, TrainedMethod
+from palrs_hub.selection.record import Record, Subject
 from palrs_hub.selection.sweep import Sweep
 from palrs_hub.steer import adding, suspended
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import os
+    from collections.abc import Sequence
 
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from palrs_hub.candidates import Extraction
     from palrs_hub.evaluate import Problems
-    from palrs_hub.extraction import Extraction
     from palrs_hub.pairs.pair import PreferencePair, Text
+    from palrs_hub.selection.sweep import Place
 
 STRENGTHS: Final = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """Coefficients to try, in units of the mean chosen activation's norm."""
+
+TRAINED_STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
+"""Coefficients to try of a vector that was trained, in units of itself."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ def select(
     layer: int | None = None,
     coefficients: Sequence[float] | None = None,
     finalists: int = 8,
+    resume: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Selected:
     """Choose the best cell of a grid of positions, layers and coefficients.
@@ -70,10 +79,13 @@ def select(
         coefficients: Coefficients to try, in the extraction's unit; by default a range of
             fractions and multiples of the mean chosen activation's norm.
         finalists: How many cells are run on the problems.
+        resume: A file that keeps what was measured, and from which a selection that was cut off
+            goes on; made if need be.
         progress: Show a progress bar.
 
     Raises:
-        UsageError: There is no such position or layer.
+        UsageError: There is no such position or layer, or ``resume`` holds what was measured of
+            something else.
         ExtractionError: No cell prefers the chosen responses more than the unsteered model does.
     """
     if not validation:
@@ -86,10 +98,15 @@ def select(
     ]
     with suspended(model):
         sweep = Sweep(model, tokenizer, extraction, validation, neutral, progress=progress)
-        unsteered, cells = sweep.run(grid)
+        record = Record(sweep.sizes(len(grid)))
+        if resume is not None:
+            subject = _subject(extraction, grid, sweep, problems)
+            record = Record.resume(resume, subject, sweep.sizes(len(grid)))
+        unsteered, cells = sweep.run(grid, record)
         ranked = _ranked(cells, unsteered)
         if problems is not None:
-            ranked = list(_judged(model, tokenizer, extraction, problems, ranked[:finalists]))
+            judge = _Judge(model, tokenizer, extraction, problems, grid, record)
+            ranked = judge.judged(ranked[:finalists], progress=progress)
     best = _best(extraction, ranked)
     judged = {_key(cell): cell for cell in ranked}
     selection = Selection(
@@ -125,6 +142,9 @@ def _places(
 
 
 def _default_coefficients(extraction: Extraction, position: str, layer: int) -> list[float]:
+    method = METHODS.get(extraction.method)
+    if isinstance(method, TrainedMethod) and extraction.switches.scale == "raw":
+        return list(TRAINED_STRENGTHS)
     norm = float(np.linalg.norm(extraction.direction(position, layer)))
     row = next(
         row for row in extraction.diagnostics if (row.position, row.layer) == (position, layer)
@@ -145,18 +165,51 @@ def _ranked(cells: Sequence[Cell], unsteered: Cell) -> list[Cell]:
     return sorted(helpful, key=lambda cell: (-cell.margin, abs(cell.coefficient)))
 
 
-def _judged(
-    model: torch.nn.Module,
-    tokenizer: PreTrainedTokenizerBase,
-    extraction: Extraction,
-    problems: Problems,
-    finalists: Sequence[Cell],
-) -> Iterator[Cell]:
-    for cell in finalists:
-        addend = cell.coefficient * extraction.direction(cell.position, cell.layer)
-        with adding(model, cell.layer, addend):
-            solved = accuracy(model, tokenizer, problems)
-        yield cell.model_copy(update={"accuracy": solved})
+@dataclass(frozen=True)
+class _Judge:
+    """Runs finalists on problems, and remembers how they did."""
+
+    model: torch.nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    extraction: Extraction
+    problems: Problems
+    grid: Sequence[Place]
+    record: Record
+
+    def judged(self, finalists: Sequence[Cell], *, progress: bool) -> list[Cell]:
+        bar = tqdm(finalists, desc="Judging", unit="cell", disable=not progress)
+        return [cell.model_copy(update={"accuracy": self._accuracy(cell)}) for cell in bar]
+
+    def _accuracy(self, cell: Cell) -> float:
+        accuracies, index = self.record.accuracy, self.grid.index(_key(cell))
+        if np.isnan(accuracies[index]):
+            addend = cell.coefficient * self.extraction.direction(cell.position, cell.layer)
+            with adding(self.model, cell.layer, addend):
+                accuracies[index] = accuracy(self.model, self.tokenizer, self.problems)
+            self.record.write()
+        return float(accuracies[index])
+
+
+def _subject(
+    extraction: Extraction, grid: Sequence[Place], sweep: Sweep, problems: Problems | None
+) -> Subject:
+    """What a record must be the record of."""
+    base = extraction.base_model
+    fingerprint = base.fingerprint
+    asked = problems and (problems.name, problems.prompts, problems.max_new_tokens)
+    places = dict.fromkeys((position, layer) for position, layer, _ in grid)
+    return Subject(
+        same={
+            "model": base.model_dump(exclude={"fingerprint"}),
+            "grid": list(grid),
+            "problems": repr(asked),
+            **sweep.subject(),
+        },
+        near={
+            "fingerprint of the model": np.array(fingerprint.projections),
+            "candidates": np.stack([extraction.direction(*place) for place in places]),
+        },
+    )
 
 
 def _best(extraction: Extraction, ranked: Sequence[Cell]) -> Cell:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from palrs_hub.demo import pairs_file
+from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.vector import SteeringVector
 
 
@@ -127,3 +128,72 @@ def test_another_operation_on_other_tokens_is_written_and_shown(run, base, tmp_p
     assert "| 2 | clamp | 0.3 | not validated |" in card
     assert "| 3:9 |" in card
     assert run(*words, "--tokens", "last", "--output", tmp_path / "w").code == 2
+
+
+def lines(file, records):
+    file.write_text("\n".join(map(json.dumps, records)))
+    return file
+
+
+def test_selection_looks_at_neutral_texts_and_at_problems_and_goes_on(run, base, tmp_path):
+    calm, hard = (
+        DOMAINS["sums"].agreed_texts("validation", 3),
+        DOMAINS["sums"].worked("validation", 4),
+    )
+    neutral = [{"prompt": prompt, "response": response} for prompt, response in calm]
+    problems = [{"prompt": p.prompt, "answer": p.careful} for p in hard]
+    words = (
+        *("extract", "--model", base, "--pairs", pairs_file(), "--limit", 30, "--overwrite"),
+        *("--choice", "validation", "--positions", "suffix:-2", "--layer", 3),
+        *("--neutral", lines(tmp_path / "neutral.jsonl", neutral)),
+        *("--problems", lines(tmp_path / "problems.jsonl", problems)),
+        *("--problems-task", "problems", "--finalists", 2, "--output", tmp_path / "v", "--json"),
+    )
+    found = run(*words, "--resume", tmp_path / "record")
+    assert found.code == 0, found.err
+    selection = found.json["selection"]
+    assert selection["problems"] == 4
+    assert all(cell["side_effect"] is not None for cell in selection["cells"])
+    assert sum(cell["accuracy"] is not None for cell in selection["cells"]) == 2
+    assert {cell["position"] for cell in selection["cells"]} == {"-2"}
+    assert found.json["method"]["switches"]["positions"] == "suffix:-2"
+    again = run(*words, "--resume", tmp_path / "record")
+    assert again.json["selection"] == selection
+    other = run(*words, "--resume", tmp_path / "record", "--seed", 1)
+    assert other.code == 2
+    assert "record of another selection" in other.json["message"]
+
+
+def test_a_trained_vector_comes_out_like_the_others(run, base, tmp_path):
+    found = run(
+        *("extract", "--model", base, "--pairs", pairs_file(), "--limit", 20, "--method", "bipo"),
+        *("--layer", 3, "--epochs", 2, "--learning-rate", 0.005, "--pairs-per-step", 8),
+        *("--output", tmp_path / "v", "--json"),
+    )
+    assert found.code == 0, found.err
+    switches = found.json["method"]["switches"]
+    assert (switches["epochs"], switches["learning_rate"], switches["seed"]) == (2, 0.005, 0)
+    assert {cell["layer"] for cell in found.json["selection"]["cells"]} == {3}
+    assert run("check", tmp_path / "v", "--model", base).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("--positions", "middle"), 2, "Expected read positions"),
+        (("--positions", "response:99"), 3, "Pair 1: the chosen response has"),
+        (("--layers", "1,x"), 2, "expected block numbers"),
+        (("--layers", "1,9"), 2, "layers: 0 to 3"),
+        (("--epochs", "3"), 2, "'palrs' is not trained: leave out --epochs"),
+        (("--problems", str(pairs_file())), 2, "go together"),
+        (("--neutral", str(pairs_file())), 3, "line 1: 'prompt' or 'response' is missing"),
+        (("--validation", "0", "--resume", "r"), 2, "needs held-out pairs"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(run, base, tmp_path, words, code, text):
+    found = run(
+        *("extract", "--model", base, "--pairs", pairs_file(), "--output", tmp_path / "v", *words)
+    )
+    assert found.code == code, found.err
+    assert text in " ".join(found.err.split())
+    assert not (tmp_path / "v").exists()

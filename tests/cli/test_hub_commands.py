@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from palrs_hub.demo import model_folder
-from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE
+from palrs_hub.manifest import MANIFEST_FILE, PLOT_FILE, TENSORS_FILE
 from palrs_hub.vector import PACKAGE_FILES, SteeringVector
 from tests.tiny_models import build
 
@@ -31,7 +31,7 @@ def test_push_and_pull_keep_every_byte(run, extracted, tmp_path):
     for name in (MANIFEST_FILE, TENSORS_FILE):
         assert (tmp_path / "v" / name).read_bytes() == (extracted / name).read_bytes()
     shown = {path.name for path in (tmp_path / "v").iterdir() if not path.name.startswith(".")}
-    assert shown == set(PACKAGE_FILES)
+    assert shown == {*PACKAGE_FILES, PLOT_FILE}
 
 
 def test_push_as_a_pull_request(run, extracted, tmp_path):

@@ -63,6 +63,33 @@ def test_coefficients_come_from_the_diagnostics(run, base, folder, held_out):
     assert len(found.json["selection"]["cells"]) == 9
 
 
+def test_neutral_texts_and_problems_count_and_the_record_serves_again(
+    run, base, folder, held_out, tmp_path
+):
+    calm, hard = (
+        DOMAINS["sums"].agreed_texts("validation", 3),
+        DOMAINS["sums"].worked("validation", 3),
+    )
+    neutral, problems = tmp_path / "neutral.jsonl", tmp_path / "problems.jsonl"
+    neutral.write_text(
+        "\n".join(json.dumps({"prompt": prompt, "completion": text}) for prompt, text in calm)
+    )
+    problems.write_text(
+        "\n".join(json.dumps({"prompt": p.prompt, "answer": p.careful}) for p in hard)
+    )
+    words = (
+        *("select", folder, "--model", base, "--pairs", held_out, "--coefficients", "0.05,0.1"),
+        *("--neutral", neutral, "--problems", problems, "--problems-task", "problems", "--json"),
+        *("--resume", tmp_path / "record"),
+    )
+    found = run(*words)
+    assert found.code == 0, found.err
+    cells = found.json["selection"]["cells"]
+    assert all(cell["side_effect"] is not None for cell in cells)
+    assert all(cell["accuracy"] is not None for cell in cells)
+    assert run(*words).json == found.json
+
+
 def test_the_recorded_grid_is_drawn_without_a_model(run, folder, tmp_path):
     before = content(folder)
     found = run("select", folder, "--plot", tmp_path / "grid.svg")
@@ -91,6 +118,7 @@ def test_evaluations_of_another_coefficient_are_dropped(extracted):
     [
         (("--model", "lab/base"), 2, "go together"),
         (("--write",), 2, "need --model"),
+        (("--resume", "record"), 2, "need --model"),
         (("--coefficients", "1,many"), 2, "expected numbers"),
         (("--coefficients", "nan"), 2, "expected numbers"),
         (("--plot", "/nowhere/at/all.svg"), 2, "Cannot write"),

@@ -1,13 +1,14 @@
-"""Every method finds a direction that was planted in synthetic activations."""
+"""Every method that reads activations finds a direction that was planted in synthetic ones."""
 
 import numpy as np
 import pytest
 
-from palrs_hub.methods import METHODS
+from palrs_hub.methods import METHODS, ReadMethod
 from palrs_hub.methods.probe import PENALTY, _direction
 from palrs_hub.moments import Moments
 
 HIDDEN = 24
+READ = [name for name, method in METHODS.items() if isinstance(method, ReadMethod)]
 
 
 def moments(samples):
@@ -32,7 +33,7 @@ def planted():
     return direction, moments(chosen), moments(rejected)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", READ)
 def test_the_planted_direction_is_found_in_every_place(method, planted):
     direction, chosen, rejected = planted
     found = METHODS[method].direction(chosen, rejected)
@@ -42,7 +43,7 @@ def test_the_planted_direction_is_found_in_every_place(method, planted):
         assert cosine(found[place], direction[place]) > (0.9 if method == "probe" else 0.98)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", READ)
 def test_swapping_the_classes_turns_the_direction_round(method, planted):
     _, chosen, rejected = planted
     there = METHODS[method].direction(chosen, rejected)
@@ -50,7 +51,7 @@ def test_swapping_the_classes_turns_the_direction_round(method, planted):
     np.testing.assert_allclose(there, -back, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", READ)
 def test_where_the_classes_do_not_differ_there_is_no_direction(method, planted):
     _, chosen, _ = planted
     same = METHODS[method].direction(chosen, chosen)

@@ -1,0 +1,1 @@
+"""The parts of `palrs-hub extract` and `select` that fill files of their own."""
