@@ -28,7 +28,7 @@ from tests.vectors import vector_for
 @pytest.fixture(scope="module")
 def vector(demo_model, demo_tokenizer):
     extraction = extract(demo_model, demo_tokenizer, read_pairs(pairs_file()))
-    return extraction.vector(position="-2", layer=3, coefficient=0.6, name="n", task="t")
+    return extraction.vector(position="-3", layer=5, coefficient=1.2, name="n", task="t")
 
 
 def test_the_vector_is_compared_with_what_it_must_beat(demo_model, demo_tokenizer, vector):

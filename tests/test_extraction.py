@@ -44,7 +44,7 @@ def test_the_preset_is_the_papers(extraction):
         "drop_last_layers": 0.2,
     }
     assert extraction.positions == ("-3", "-2", "-1")
-    assert extraction.layers == (0, 1, 2, 3)
+    assert extraction.layers == (0, 1, 2, 3, 4, 5)
 
 
 def test_eq_4_every_candidate_is_as_long_as_the_mean_chosen_activation(extraction):
@@ -55,10 +55,10 @@ def test_eq_4_every_candidate_is_as_long_as_the_mean_chosen_activation(extractio
 
 def test_eq_3_takes_the_most_aligned_candidate_before_the_last_layers(extraction):
     position, layer = extraction.most_aligned()
-    allowed = [row for row in extraction.diagnostics if row.layer + 1 < 0.8 * 4]
+    allowed = [row for row in extraction.diagnostics if row.layer + 1 < 0.8 * 6]
     best = max(allowed, key=lambda row: row.alignment)
     assert (position, layer) == (best.position, best.layer)
-    assert layer < 3
+    assert layer < 4
 
 
 def test_the_direction_is_the_difference_of_means_by_hand(demo_model, demo_tokenizer, pairs):
@@ -79,7 +79,7 @@ def test_the_direction_is_the_difference_of_means_by_hand(demo_model, demo_token
             states.append(torch.stack(hidden[1:-1])[:, 0, -3:].double())
         means.append(torch.stack(states).mean(0).numpy())
     by_hand = (means[0] - means[1]).transpose(1, 0, 2)
-    np.testing.assert_allclose(extraction.candidates[:, :3], by_hand, atol=1e-5)
+    np.testing.assert_allclose(extraction.candidates[:, :5], by_hand, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", READ)
@@ -134,7 +134,7 @@ def test_a_vector_carries_all_that_is_known(extraction, pairs):
     manifest = vector.manifest
     assert manifest.base_model.fingerprint.layers == (2,)
     assert manifest.data.pairs == 100
-    assert manifest.data.name == "pairs.jsonl"
+    assert manifest.data.name == "sums.jsonl"
     assert manifest.method.switches["position"] == "-2"
     assert {"torch", "transformers", "palrs-hub"} <= set(manifest.software)
     assert np.allclose(vector.arrays["layer_2"], extraction.direction("-2", 2), atol=1e-6)
@@ -160,7 +160,7 @@ def test_wrong_words_are_refused(demo_model, demo_tokenizer, pairs, extraction):
         extract(demo_model, demo_tokenizer, pairs, "magic")
     with pytest.raises(ExtractionError, match="at least 2 pairs"):
         extract(demo_model, demo_tokenizer, pairs[:1])
-    with pytest.raises(UsageError, match="layers: 0 to 3"):
+    with pytest.raises(UsageError, match="layers: 0 to 5"):
         extraction.direction("-2", 9)
 
 
@@ -174,11 +174,11 @@ def test_pairs_that_differ_nowhere_that_is_read(demo_model, demo_tokenizer):
 def test_selection_finds_what_helps_and_keeps_the_grid(
     demo_model, demo_tokenizer, extraction, validation
 ):
-    chosen = select(demo_model, demo_tokenizer, extraction, validation, position="-2", layer=3)
+    chosen = select(demo_model, demo_tokenizer, extraction, validation, position="-3", layer=5)
     cells = chosen.selection.cells
     best = max((c for c in cells if c.helps(chosen.selection.unsteered)), key=lambda c: c.margin)
     assert chosen.coefficient == best.coefficient
-    assert {(cell.position, cell.layer) for cell in cells} == {("-2", 3)}
+    assert {(cell.position, cell.layer) for cell in cells} == {("-3", 5)}
     assert attached(demo_model) == ()
 
 
@@ -200,8 +200,8 @@ def test_cells_that_disturb_neutral_text_are_out(
         extraction,
         validation,
         neutral=neutral,
-        position="-2",
-        layer=3,
+        position="-3",
+        layer=5,
         coefficients=[0.5, 4.0],
     )
     gentle, violent = chosen.selection.cells

@@ -22,7 +22,7 @@ PROBLEMS = 6
 @pytest.fixture(scope="module")
 def vector(demo_model, demo_tokenizer, tmp_path_factory):
     extraction = extract(demo_model, demo_tokenizer, read_pairs(pairs_file()))
-    made = extraction.vector(position="-2", layer=3, coefficient=0.6, name="careful", task="sums")
+    made = extraction.vector(position="-3", layer=5, coefficient=1.2, name="careful", task="sums")
     return made.save_pretrained(tmp_path_factory.mktemp("vector") / "careful")
 
 

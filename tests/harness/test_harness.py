@@ -89,7 +89,7 @@ def tasks(tmp_path_factory):
 @pytest.fixture(scope="module")
 def vector(demo_model, demo_tokenizer):
     extraction = extract(demo_model, demo_tokenizer, read_pairs(pairs_file()))
-    return extraction.vector(position="-2", layer=3, coefficient=0.6, name="careful", task="sums")
+    return extraction.vector(position="-3", layer=5, coefficient=1.2, name="careful", task="sums")
 
 
 @pytest.fixture
