@@ -12,7 +12,7 @@ from palrs_hub.vector import SteeringVector
 def test_the_package_says_where_it_comes_from(extracted, base):
     manifest = SteeringVector.load(extracted).manifest
     assert f"{manifest.base_model.repo_id}@{manifest.base_model.revision}" == base
-    assert manifest.data.name == "pairs.jsonl"
+    assert manifest.data.name == "sums.jsonl"
     assert manifest.data.pairs == 80
     assert manifest.method.switches["positions"] == "template_suffix"
     assert manifest.task.name == "careful arithmetic"

@@ -84,4 +84,4 @@ def test_a_vector_of_another_model_is_refused(run, base, tmp_path):
     words = ("import", path, "--model", base, "--coefficient", 1, "--output", tmp_path / "v")
     found = run(*words)
     assert found.code == 4
-    assert "width 96" in found.err
+    assert "width 128" in found.err

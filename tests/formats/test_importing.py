@@ -84,8 +84,8 @@ def test_a_missing_coefficient_is_asked_for(tmp_path, demo_model, demo_tokenizer
 @pytest.mark.parametrize(
     ("directions", "hint", "expected"),
     [
-        ({4: some_direction()}, "llama", "blocks 0 to 3"),
-        ({1: some_direction(95)}, "llama", "width 96"),
+        ({6: some_direction()}, "llama", "blocks 0 to 5"),
+        ({1: some_direction(95)}, "llama", "width 128"),
         ({1: some_direction()}, "qwen2", "'qwen2'"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_file_name_cannot_speak_to_the_terminal(tmp_path, demo_model, demo_tok
 
 
 def test_a_direction_of_zeros_is_refused(tmp_path, demo_model, demo_tokenizer):
-    imported = import_vector(tools.gguf_file(tmp_path, {1: np.zeros(96, dtype=np.float32)}))
+    imported = import_vector(tools.gguf_file(tmp_path, {1: np.zeros(128, dtype=np.float32)}))
     with pytest.raises(UsageError, match="steer nothing"):
         to_vector(imported, demo_model, demo_tokenizer, coefficient=1)
 
@@ -125,7 +125,7 @@ def test_the_last_row_after_the_final_norm_is_refused(tmp_path):
 
 def test_mean_activations_are_no_direction(tmp_path):
     path = tmp_path / "pirate.safetensors"
-    save_file({"activations": torch.randn(4, 96)}, path)
+    save_file({"activations": torch.randn(4, 128)}, path)
     with pytest.raises(PackageError, match="no direction"):
         import_vector(path)
 

@@ -178,6 +178,6 @@ def lm_eval_file(folder, directions):
     return path
 
 
-def some_direction(width=96, seed=0, scale=1.0):
+def some_direction(width=128, seed=0, scale=1.0):
     values = np.random.default_rng(seed).standard_normal(width) * scale
     return values.astype(np.float32)
