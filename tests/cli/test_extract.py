@@ -183,7 +183,7 @@ def test_a_trained_vector_comes_out_like_the_others(run, base, tmp_path):
         (("--positions", "middle"), 2, "Expected read positions"),
         (("--positions", "response:99"), 3, "Pair 1: the chosen response has"),
         (("--layers", "1,x"), 2, "expected block numbers"),
-        (("--layers", "1,9"), 2, "layers: 0 to 3"),
+        (("--layers", "1,9"), 2, "layers: 0 to 5"),
         (("--epochs", "3"), 2, "'palrs' is not trained: leave out --epochs"),
         (("--problems", str(pairs_file())), 2, "go together"),
         (("--neutral", str(pairs_file())), 3, "line 1: 'prompt' or 'response' is missing"),
