@@ -10,17 +10,20 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+GAINS = {"sums": 0.5, "code": 0.3}
+
 
 @pytest.fixture(scope="module")
 def demonstration(tmp_path_factory):
     """The figures, and what was shown."""
-    file = tmp_path_factory.mktemp("demo") / "figures.json"
+    return run(tmp_path_factory.mktemp("demo"), "--allow-code-execution")
+
+
+def run(folder, *options):
+    file = folder / "figures.json"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "palrs_hub", "demo"),
-            *("--allow-code-execution", "--json", str(file)),
-        ],
+        [sys.executable, "-m", "palrs_hub", "demo", "--json", str(file), *options],
         capture_output=True,
         text=True,
         check=True,
@@ -29,11 +32,20 @@ def demonstration(tmp_path_factory):
     return json.loads(file.read_text()), done.stdout
 
 
+def test_no_code_is_run_unasked(tmp_path):
+    figures, shown = run(tmp_path)
+    assert figures["code"] is None
+    assert figures["both"] is None
+    assert figures["accuracy"]["steered"] >= 0.75
+    assert "--allow-code-execution" in shown
+    assert "def f(x)" not in shown
+
+
 def part(figures, name):
     return figures if name == "sums" else figures[name]
 
 
-@pytest.mark.parametrize(("name", "gained"), [("sums", 0.5), ("code", 0.3)])
+@pytest.mark.parametrize(("name", "gained"), GAINS.items())
 def test_the_vector_gains_and_random_directions_do_not(demonstration, name, gained):
     accuracy = part(demonstration[0], name)["accuracy"]
     gain = accuracy["steered"] - accuracy["unsteered"]
@@ -57,7 +69,7 @@ def test_the_guardrail_holds(demonstration, name):
 
 def test_both_vectors_at_once_help_both(demonstration):
     both = demonstration[0]["both"]
-    for name, gained in (("sums", 0.5), ("code", 0.3)):
+    for name, gained in GAINS.items():
         accuracy = both[name]["accuracy"]
         assert accuracy["steered"] >= accuracy["unsteered"] + gained
         text = both[name]["guardrail"]["ordinary_text_perplexity"]
