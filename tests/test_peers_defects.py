@@ -1,6 +1,6 @@
 """Defects that were found in other steering libraries, each shown not to be ours.
 
-Each test has the number of the defect: the same setting, in which the other library failed silently.
+Each test has the number of its defect, and the setting in which the other library went wrong.
 """
 
 import numpy as np
