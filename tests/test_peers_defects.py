@@ -1,6 +1,6 @@
 """Defects that were found in other steering libraries, each shown not to be ours.
 
-They are listed with what was run to find them in the design notes; here each has a test of its own.
+Each test has the number of its defect, and the setting in which the other library went wrong.
 """
 
 import numpy as np

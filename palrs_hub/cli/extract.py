@@ -16,11 +16,13 @@ from palrs_hub.cli.options import (
     dtype_option,
     json_option,
     local_option,
+    operation_option,
     placed,
     token_option,
+    tokens_option,
 )
 from palrs_hub.inputs import INPUT_FORMATS
-from palrs_hub.intervention import OPERATION_NAMES, UNITS, scope_of
+from palrs_hub.intervention import UNITS, scope_of
 from palrs_hub.manifest import MANIFEST_FILE
 from palrs_hub.methods import CHOICES, METHODS, TrainedMethod
 from palrs_hub.positions import SYNTAX
@@ -105,19 +107,8 @@ def _layers(
 @click.option("--task", help="What it does, in a word or two.")
 @click.option("--description", default="", help="What it does, in a sentence.")
 @click.option("--license", "license_id", default="apache-2.0", show_default=True)
-@click.option(
-    "--operation",
-    type=click.Choice(OPERATION_NAMES),
-    default="add",
-    show_default=True,
-    help="What is done with the vector. Only adding can be chosen by validation.",
-)
-@click.option(
-    "--tokens",
-    default="all",
-    show_default=True,
-    help="Tokens to steer: all, prompt, generated, START: or START:STOP.",
-)
+@operation_option
+@tokens_option
 @click.option("--base-model", help="Name on the Hub of a model that is read from a folder.")
 @click.option("--base-revision", help="Its commit.")
 @dtype_option

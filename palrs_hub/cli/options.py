@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from palrs_hub.intervention import OPERATION_NAMES
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
 )
@@ -25,6 +27,19 @@ dtype_option = click.option(
     default="auto",
     show_default=True,
     help="Floating-point type to load the model in.",
+)
+operation_option = click.option(
+    "--operation",
+    type=click.Choice(OPERATION_NAMES),
+    default="add",
+    show_default=True,
+    help="What is done with the vector. Only adding can be chosen by validation.",
+)
+tokens_option = click.option(
+    "--tokens",
+    default="all",
+    show_default=True,
+    help="Tokens to steer: all, prompt, generated, START: or START:STOP.",
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 from tests.tiny_models import build
 
 ROOT = Path(__file__).parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def run_two(folder, kind, port):
@@ -40,9 +47,9 @@ def run_two(folder, kind, port):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "blocks"), [("tp", 4), ("pp", 2)])
-def test_two_processes_steer_as_one(tmp_path, unused_port, kind, blocks):
+def test_two_processes_steer_as_one(tmp_path, kind, blocks):
     build("llama").save_pretrained(tmp_path)
-    for found in run_two(tmp_path, kind, unused_port):
+    for found in run_two(tmp_path, kind, free_port()):
         assert found["blocks here"] == blocks
         assert found["error"] < 1e-4
         assert found["error of rows"] < 1e-4
