@@ -25,6 +25,7 @@ from palrs_hub.hub.origin import ORIGIN_FILE
 from palrs_hub.manifest import MANIFEST_FILE, PLOT_FILE, TENSORS_FILE
 from palrs_hub.plots import selection_plot
 from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from tests.builders import a_vector
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -58,7 +59,8 @@ def test_only_the_packages_files_are_fetched(vector, repo_id, tmp_path):
     assert {path.name for path in pulled.folder.rglob("*")} == set(PACKAGE_FILES)
 
 
-def test_a_strangers_picture_is_neither_fetched_nor_kept(vector, repo_id, tmp_path):
+def test_a_strangers_picture_is_neither_fetched_nor_kept(repo_id, tmp_path):
+    vector = a_vector()
     vector.push_to_hub(repo_id)
     hostile = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
     HfApi().upload_file(path_or_fileobj=hostile, path_in_repo=PLOT_FILE, repo_id=repo_id)
@@ -72,7 +74,7 @@ def test_a_copy_remembers_its_commit(vector, repo_id, tmp_path):
     vector.push_to_hub(repo_id)
     pulled = transfers.pull(repo_id, cache_dir=tmp_path / "cache")
     folder = pulled.copy_to(tmp_path / "copy")
-    assert {path.name for path in folder.iterdir()} == {*PACKAGE_FILES, PLOT_FILE, ORIGIN_FILE}
+    assert {path.name for path in folder.iterdir()} == {*PACKAGE_FILES, ORIGIN_FILE}
     assert pulled.commit in (folder / ORIGIN_FILE).read_text()
 
 
@@ -290,7 +292,7 @@ def test_a_disk_that_fills_up_keeps_the_older_copy_whole(
         with pytest.raises(PackageError, match="No space left"):
             pulled.copy_to(target)
     assert SteeringVector.load(folder).manifest == vector.manifest
-    assert {path.name for path in folder.iterdir()} == {*PACKAGE_FILES, PLOT_FILE}
+    assert {path.name for path in folder.iterdir()} == set(PACKAGE_FILES)
     assert not (tmp_path / "new").exists()
 
 

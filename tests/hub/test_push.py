@@ -14,6 +14,7 @@ from palrs_hub.hub.origin import ORIGIN_FILE, read_origin
 from palrs_hub.manifest import MANIFEST_FILE, PLOT_FILE, TENSORS_FILE
 from palrs_hub.plots import selection_plot
 from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from tests.builders import a_vector
 
 pytestmark = pytest.mark.usefixtures("hub")
 
@@ -50,7 +51,7 @@ def test_only_the_packages_files_are_sent(vector, repo_id, tmp_path, api):
     (folder / "secrets.env").write_text("TOKEN=1")
     transfers.push(folder, repo_id)
     assert (folder / ORIGIN_FILE).is_file()
-    assert set(api.list_repo_files(repo_id)) - OWN_FILES == {*PACKAGE_FILES, PLOT_FILE}
+    assert set(api.list_repo_files(repo_id)) - OWN_FILES == set(PACKAGE_FILES)
 
 
 def test_a_card_that_was_edited_is_sent_as_it_is(vector, repo_id, tmp_path):
@@ -164,7 +165,8 @@ def test_nothing_is_pushed_to_what_never_changes(vector, repo_id, kind):
         vector.push_to_hub(repo_id, revision={"tag": "v1.0", "commit": done.commit}[kind])
 
 
-def test_the_picture_that_is_sent_is_drawn_and_not_the_folders(vector, repo_id, tmp_path, api):
+def test_the_picture_that_is_sent_is_drawn_and_not_the_folders(repo_id, tmp_path, api):
+    vector = a_vector()
     folder = vector.save_pretrained(tmp_path / "vector")
     (folder / PLOT_FILE).write_text("<svg onload='alert(1)'/>")
     transfers.push(folder, repo_id)
@@ -182,7 +184,7 @@ def test_files_that_are_not_ours_stay(vector, other, repo_id, api):
     other.push_to_hub(repo_id, force=True)
     after = tree(api, repo_id)
     assert {path: after[path] for path in before} == before
-    assert set(after) - set(before) == {*PACKAGE_FILES, PLOT_FILE}
+    assert set(after) - set(before) == set(PACKAGE_FILES)
 
 
 def test_a_card_of_others_is_not_replaced(vector, repo_id, api):
@@ -275,7 +277,7 @@ def test_a_memory_that_cannot_be_read_allows_nothing(other, pulled, repo_id, tex
 def test_a_dry_run_changes_nothing_and_shows_all(vector, other, repo_id, faults, api):
     plan = transfers.plan_push(vector, repo_id, private=True)
     assert {(file.path, file.change) for file in plan.files} == {
-        (name, "new") for name in (*PACKAGE_FILES, PLOT_FILE)
+        (name, "new") for name in PACKAGE_FILES
     }
     assert f'from_pretrained("{repo_id}")' in plan.card
     assert (plan.remote.exists, plan.private, plan.refusal) == (False, True, None)
