@@ -151,7 +151,8 @@ class SteeringVector:
     ) -> SteeringVector:
         """Load a vector from a folder, or from the Hub by ``org/name`` or ``org/name@revision``.
 
-        Manifest and tensors always come from one commit, which ``source`` names.
+        Manifest and tensors always come from one commit, which ``source`` names. A vector that the
+        curated registry withdrew or superseded is loaded with a ``CuratorWarning``.
 
         Args:
             id_or_path: A folder that exists, else a repository.
@@ -175,7 +176,11 @@ class SteeringVector:
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        return cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
+        vector = cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
+        from palrs_hub.registry.marks import warn_of
+
+        warn_of(vector, offline=local_files_only)
+        return vector
 
     def push_to_hub(
         self,
