@@ -131,9 +131,11 @@ def faults_of(record: Record) -> tuple[Fault, ...]:
     ]
     shelf = read_shelf(record.root)
     others = tuple(other for other in shelf.records if other.slug != record.slug)
-    beside = Shelf(shelf.root, (*others, record), {})
+    without, beside = Shelf(shelf.root, others, {}), Shelf(shelf.root, (*others, record), {})
     for check in SHELF_CHECKS.values():
-        found += [fault for fault in check(beside) if fault.entry == record.slug]
+        # Of two entries that are alike it may be the other one that is blamed.
+        known = set(check(without))
+        found += [fault for fault in check(beside) if fault not in known]
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterator, Sequence
 
 _ALIKE: Final = str.maketrans(
@@ -31,6 +32,7 @@ _ALIKE: Final = str.maketrans(
 _PAIRS: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 _SEPARATORS: Final = re.compile(r"[\s._/-]+")
 _NUMBER: Final = re.compile(r"\d+")
+_TRICKS: Final = re.compile(r"(?<=[a-z])\d(?=[a-z])", re.IGNORECASE)
 _SHORTEST: Final = 6
 """Shorter names differ by a letter all the time."""
 
@@ -41,13 +43,13 @@ class Named:
 
     Attributes:
         owner: Who published it; empty for the registry itself.
-        repo: ``org/name``; None for one that lies in the registry.
+        date: Of the verdict: of two that are alike, the older one was there first.
     """
 
     slug: str
     name: str
     owner: str
-    repo: str | None
+    date: datetime.date
 
 
 def skeleton(name: str) -> str:
@@ -63,10 +65,10 @@ def imitations(entries: Sequence[Named]) -> Iterator[tuple[Named, Named, str]]:
     """Pairs of entries of different publishers whose names could be confused, each pair once.
 
     Yields:
-        The entry that imitates (of two, the one that the registry does not hold itself, else the
-        later by its slug), the other, and what is alike.
+        The entry that imitates, the other, and what is alike. Of two, the registry's own is the
+        original, else the older, else the one that is spelt with fewer tricks.
     """
-    ordered = sorted(entries, key=lambda entry: (entry.owner != "", entry.slug))
+    ordered = sorted(entries, key=_seniority)
     owners: dict[str, Named] = {}
     seen: dict[str, list[Named]] = defaultdict(list)
     for entry in ordered:
@@ -80,6 +82,11 @@ def imitations(entries: Sequence[Named]) -> Iterator[tuple[Named, Named, str]]:
                 break
         for key in _near(skeleton(entry.name)):
             seen[key].append(entry)
+
+
+def _seniority(entry: Named) -> tuple[bool, datetime.date, int, str]:
+    tricks = len(_TRICKS.findall(entry.name)) + sum(not c.isascii() for c in entry.name)
+    return entry.owner != "", entry.date, tricks, entry.slug
 
 
 def _close(entry: Named, seen: dict[str, list[Named]]) -> Iterator[Named]:

@@ -57,6 +57,7 @@ def newest(record: Record) -> Iterator[Finding]:
         return
     # What is not there at all was told by ``pinned``.
     with contextlib.suppress(PalrsHubError):
+        pull(source.repo, revision=source.commit)
         if (head := commit_of(source.repo)) != source.commit:
             yield Finding(
                 "newest",

@@ -18,6 +18,7 @@ from palrs_hub.registry.shelf import CARDS, ENTRIES, EVIDENCE, FACTS_FILE, VECTO
 from palrs_hub.registry.sketch import cosines
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterator
 
     from palrs_hub.registry.shelf import Record, Shelf
@@ -96,7 +97,7 @@ def duplicates(shelf: Shelf) -> Iterator[Fault]:
     reported: set[tuple[str, str]] = set()
     for (_, layer, _), rows in groups.items():
         for first, second, cosine in _alike([sketch for _, sketch in rows]):
-            one, other = sorted((rows[first][0].slug, rows[second][0].slug))
+            one, other = (r.slug for r in sorted((rows[first][0], rows[second][0]), key=_age))
             if one != other and (one, other) not in reported:
                 reported.add((one, other))
                 yield _duplicate(one, other, layer, cosine)
@@ -106,9 +107,12 @@ def names(shelf: Shelf) -> Iterator[Fault]:
     """No name could be taken for another publisher's."""
     named = [
         Named(
-            r.slug, r.entry.name, (r.entry.source.repo or "").partition("/")[0], r.entry.source.repo
+            record.slug,
+            record.entry.name,
+            (record.entry.source.repo or "").partition("/")[0],
+            record.entry.curator.date,
         )
-        for r in shelf.records
+        for record in shelf.records
     ]
     for later, earlier, why in imitations(named):
         yield Fault(
@@ -126,6 +130,10 @@ def names(shelf: Shelf) -> Iterator[Fault]:
 def _belongs(path: Path) -> bool:
     folders = {Path(EVIDENCE).name, Path(VECTORS).name}
     return path.suffix == ".yaml" or path.name in {*folders, "schema.json", "README.md"}
+
+
+def _age(record: Record) -> tuple[datetime.date, str]:
+    return record.entry.curator.date, record.slug
 
 
 def _duplicate(one: str, other: str, layer: int, cosine: float) -> Fault:
