@@ -88,7 +88,7 @@ def warn_of(vector: SteeringVector, *, offline: bool = False) -> None:
         f"{entry.name!r} was {entry.verdict} by the registry on {entry.date}: "
         f"{entry.reason}{instead}",
         CuratorWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
 
 

@@ -9,7 +9,7 @@ from palrs_hub.registry.imitation import Named, imitations, skeleton
 ALIKE = (
     ("careful-sums", "carefu1-sums"),
     ("careful-sums", "Careful_Sums"),
-    ("careful-sums", "саreful-sums"),  # two Cyrillic letters  # noqa: RUF001
+    ("careful-sums", "саreful-sums"),  # two Cyrillic letters
     ("careful-sums", "carefull-sums"),
     ("careful-sums", "carefu-sums"),
     ("careful-sums", "cafeful-sums"),

@@ -57,9 +57,7 @@ def hostile(registry, tmp_path):
         method=Method(name=HOSTILE, switches={HOSTILE: HOSTILE, "position": HOSTILE}),
         license=HOSTILE,
         evaluations=(
-            an_evaluation(
-                task=HOSTILE, metric=HOSTILE, split=HOSTILE, baselines={HOSTILE: 0.1}
-            ),
+            an_evaluation(task=HOSTILE, metric=HOSTILE, split=HOSTILE, baselines={HOSTILE: 0.1}),
         ),
         selection=grid.model_copy(update={"rule": HOSTILE, "cells": cells}),
     )
@@ -70,7 +68,14 @@ def hostile(registry, tmp_path):
 
 def test_a_vectors_page_shows_what_it_does_and_costs(built):
     text = Page((built / "vectors/careful.html").read_text()).text
-    for shown in ("careful", "unreviewed", "75.0 %", "25.0 % unsteered", "Unsteered beside", "1+1="):
+    for shown in (
+        "careful",
+        "unreviewed",
+        "75.0 %",
+        "25.0 % unsteered",
+        "Unsteered beside",
+        "1+1=",
+    ):
         assert shown in text, shown
     for shown in ("Lineage", "sums.jsonl", "mean_difference", "Intended use", "Failure cases"):
         assert shown in text, shown
@@ -92,9 +97,7 @@ def test_the_index_beside_it_is_whole(built):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_allows_nothing_but_its_own_scripts(built, page):
     tags = Page((built / page).read_text()).tags
-    (policy,) = (
-        a["content"] for t, a in tags if a.get("http-equiv") == "Content-Security-Policy"
-    )
+    (policy,) = (a["content"] for t, a in tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
     assert "unsafe" not in policy
     for tag, attributes in tags:
