@@ -44,11 +44,11 @@ def rerun(record: Record, *, progress: bool = False) -> tuple[Rerunned, ...]:
     entry = record.entry
     source, base = entry.source, entry.base_model
     vector = (
-        SteeringVector.load(record.root / source.path)
+        SteeringVector.load(record.inside(source.path))
         if source.path
         else SteeringVector.from_pretrained(str(source))
     )
-    name = str(record.root / base.path) if base.path else str(base.repo)
+    name = str(record.inside(base.path)) if base.path else str(base.repo)
     model, tokenizer = load_model_and_tokenizer(name, revision=base.commit)
     done = []
     for wanted in entry.evidence.reruns:
@@ -93,7 +93,7 @@ def _claims(record: Record, vector: SteeringVector, wanted: Rerun) -> list[tuple
     for claim in claims_of(vector.manifest, wanted.name, task.metric):
         problems = read_problems(
             task,
-            record.root / record.evidence_folder / wanted.file,
+            record.inside(f"{record.evidence_folder}/{wanted.file}"),
             name=wanted.name,
             split=claim.split,
             limit=claim.samples,

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import yaml
+from pydantic import ValidationError
 
 from palrs_hub.card import markdown_environment
 from palrs_hub.errors import RegistryError
 from palrs_hub.hub import config_facts, pull
 from palrs_hub.manifest import MANIFEST_FILE
 from palrs_hub.registry.checks import ENTRY_CHECKS, SHELF_CHECKS, Fault
-from palrs_hub.registry.entry import Curator, Entry, Evidence, Place, Rerun
+from palrs_hub.registry.entry import Curator, Entry, Evidence, Place, Rerun, explained
 from palrs_hub.registry.facts import facts_of
 from palrs_hub.registry.index import side_effect_of
 from palrs_hub.registry.shelf import (
@@ -92,26 +93,15 @@ def draft(
     vector = SteeringVector.load(folder)
     manifest = vector.manifest
     base, facts = _base_model(root, manifest, wanted.base_model, token)
-    slug = wanted.slug or slug_of((source.repo or str(source.path)).rpartition("/")[2])
     kept = facts_of(vector, facts, wanted.samples).to_json().encode()
     manifest_bytes = (folder / MANIFEST_FILE).read_bytes()
-    entry = Entry(
-        slug=slug,
-        name=manifest.name,
-        source=source,
-        sha256=manifest.tensors.sha256,
-        base_model=base,
-        task=manifest.task.name,
-        method=manifest.method.name,
-        license=manifest.license,
-        tags=tuple(wanted.tags),
-        curator=wanted.curator or _unreviewed(),
-        evidence=Evidence(
-            manifest=sha256_of(manifest_bytes),
-            facts=sha256_of(kept),
-            reruns=tuple(rerun for rerun, _ in wanted.reruns),
-        ),
+    evidence = Evidence(
+        manifest=sha256_of(manifest_bytes),
+        facts=sha256_of(kept),
+        reruns=tuple(rerun for rerun, _ in wanted.reruns),
     )
+    entry = _entry(manifest, source, base, evidence, wanted)
+    slug = entry.slug
     files = {
         f"{EVIDENCE}/{slug}/{FACTS_FILE}": kept,
         **{f"{EVIDENCE}/{slug}/{rerun.file}": data for rerun, data in wanted.reruns},
@@ -122,6 +112,28 @@ def draft(
     # The entry comes last: without it, the rest is nobody's.
     files[f"{ENTRIES}/{slug}.yaml"] = to_yaml(entry).encode()
     return Record(root, slug, entry, files)
+
+
+def _entry(
+    manifest: Manifest, source: Place, base: Place, evidence: Evidence, wanted: Wanted
+) -> Entry:
+    slug = wanted.slug or slug_of((source.repo or str(source.path)).rpartition("/")[2])
+    try:
+        return Entry(
+            slug=slug,
+            name=manifest.name,
+            source=source,
+            sha256=manifest.tensors.sha256,
+            base_model=base,
+            task=manifest.task.name,
+            method=manifest.method.name,
+            license=manifest.license,
+            tags=tuple(wanted.tags),
+            curator=wanted.curator or _unreviewed(),
+            evidence=evidence,
+        )
+    except ValidationError as error:
+        raise RegistryError(f"No entry can be made of this: {explained(error)}") from error
 
 
 def faults_of(record: Record) -> tuple[Fault, ...]:

@@ -58,14 +58,25 @@ class Record:
         """What ``from_pretrained`` takes."""
         return str(self.entry.source)
 
+    def inside(self, path: str) -> Path:
+        """A path of the entry as a place on disk.
+
+        Raises:
+            RegistryError: A link leads it out of the repository.
+        """
+        place = self.root / path
+        if not place.resolve().is_relative_to(self.root.resolve()):
+            raise RegistryError(f"{path} is a link out of the repository; it holds plain files")
+        return place
+
     @functools.cached_property
-    def vector(self) -> SteeringVector | PackageError | None:
+    def vector(self) -> SteeringVector | PalrsHubError | None:
         """The package in this repository; None for one that is on the Hub."""
         if self.entry.source.path is None:
             return None
         try:
-            return SteeringVector.load(self.root / self.entry.source.path)
-        except PackageError as error:
+            return SteeringVector.load(self.inside(self.entry.source.path))
+        except (PackageError, RegistryError) as error:
             return error
 
     @functools.cached_property
@@ -113,7 +124,10 @@ class Record:
     def _read(self, path: str, limit: int) -> bytes | RegistryError:
         if path in self.unwritten:
             return self.unwritten[path]
-        return _read(self.root / path, limit)
+        try:
+            return _read(self.inside(path), limit)
+        except RegistryError as error:
+            return error
 
 
 @dataclass(frozen=True)
@@ -179,9 +193,6 @@ def sha256_of(data: bytes) -> str:
 
 
 def _read(path: Path, limit: int) -> bytes | RegistryError:
-    # A link could lead out of the repository.
-    if path.is_symlink():
-        return RegistryError(f"{path.name} is a link; a registry holds plain files")
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)

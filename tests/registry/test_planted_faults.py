@@ -129,3 +129,29 @@ def test_each_of_them_says_what_to_do(registry, hub, plant):
     assert (fault.entry, fault.finding.check) == (entry, check)
     assert fault.finding.severity == "error"
     assert fault.finding.advice.endswith(".")
+
+
+def test_a_link_out_of_the_repository_is_not_followed(registry, tmp_path):
+    record = registry.add("linked")
+    inside = registry.root / record.entry.source.path
+    inside.rename(tmp_path / "elsewhere")
+    inside.symlink_to(tmp_path / "elsewhere")
+    found = check_shelf(read_shelf(registry.root))
+    assert {fault.finding.check for fault in found} == {"package"}
+    assert "out of the repository" in found[0].finding.found
+
+
+def test_evidence_that_was_altered_is_named(registry):
+    registry.add("altered")
+    registry.change(
+        "registry/evidence/altered/evidence.json", '"vocab_size": 32', '"vocab_size": 9'
+    )
+    ((entry, check),) = registry.check()
+    assert (entry, check) == ("altered", "evidence")
+
+
+def test_what_belongs_to_no_entry_is_named(registry):
+    registry.add("sound")
+    (registry.root / "cards" / "nobody.md").write_text("# Nobody")
+    (registry.root / "registry" / "entry.yml").write_text("slug: x")
+    assert registry.check() == {("cards/nobody.md", "strays"), ("registry/entry.yml", "strays")}

@@ -1,6 +1,7 @@
 """``registry check --rerun``: what an entry claims is measured again."""
 
 import json
+import shutil
 
 import pytest
 
@@ -48,7 +49,7 @@ def entry(registry, measured):
         place = vector.save_pretrained(registry.root / "registry/vectors/few-sums")
         base = registry.root / "demo"
         if not base.exists():
-            base.symlink_to(model_folder())
+            shutil.copytree(model_folder(), base)
         data = (folder / "sums.jsonl").read_bytes()
         evidence = registry.root / "registry/evidence/few-sums"
         evidence.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from huggingface_hub import RepoCard
 
+from palrs_hub.cli.main import load_command
 from palrs_hub.errors import RegistryError
 from palrs_hub.manifest import Method, Task
 from palrs_hub.registry import read_shelf
@@ -15,6 +16,7 @@ from palrs_hub.registry.index import read_index
 from palrs_hub.registry.site import build
 from palrs_hub.registry.site.build import TEMPLATES
 from palrs_hub.registry.site.preview import card_page
+from palrs_hub.registry.site.snippets import snippets_of
 from tests.builders import a_manifest, an_evaluation
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>'\"${x}{{7*7}}"
@@ -82,6 +84,16 @@ def test_a_vectors_page_shows_what_it_does_and_costs(built):
     for snippet in ("AutoSteeredModelForCausalLM", "palrs-hub generate", "--control-vector-scaled"):
         assert snippet in text, snippet
     assert "Position response_mean" in text  # the heat map
+
+
+def test_every_command_that_a_snippet_names_exists(registry):
+    record = registry.add("careful")
+    for snippet in snippets_of(record.entry, record.manifest):
+        for command, line in re.findall(
+            r"^palrs-hub (\w+)(.*(?:\\\n.*)*)", snippet.text, re.MULTILINE
+        ):
+            known = {option for p in load_command(command).params for option in p.opts}
+            assert set(re.findall(r"(?<= )--[a-z-]+", line)) <= known, snippet.name
 
 
 def test_the_index_beside_it_is_whole(built):

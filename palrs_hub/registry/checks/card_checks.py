@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from palrs_hub.compatibility import Finding
+from palrs_hub.registry.checks.fault import said
 from palrs_hub.registry.markdown import SECTIONS, active_content, sections
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def card(record: Record) -> Iterator[Finding]:
     text = record.card
     if not isinstance(text, str):
         advice = "`palrs-hub registry add` writes one to begin with."
-        yield Finding("card", "error", f"cards/{record.slug}.md", str(text), advice)
+        yield Finding("card", "error", f"cards/{record.slug}.md", said(text), advice)
         return
     found = sections(text)
     for name in SECTIONS:

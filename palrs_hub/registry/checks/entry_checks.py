@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from palrs_hub import compatibility
 from palrs_hub.compatibility import Finding, ModelFacts
-from palrs_hub.errors import ModelError
+from palrs_hub.errors import ModelError, RegistryError
 from palrs_hub.manifest import Manifest
 from palrs_hub.model_config import facts_from_folder
+from palrs_hub.registry.checks.fault import said
 from palrs_hub.registry.facts import Facts, sketches_of
 from palrs_hub.registry.shelf import sha256_of
 from palrs_hub.vector import SteeringVector
@@ -42,7 +43,7 @@ def package(record: Record) -> Iterator[Finding]:
         (part for part in (record.vector, record.manifest) if isinstance(part, Exception)), None
     )
     if broken is not None:
-        yield Finding("package", "error", "a package that can be trusted", str(broken), _ADD_AGAIN)
+        yield Finding("package", "error", "a package that can be trusted", said(broken), _ADD_AGAIN)
     elif isinstance(record.manifest, Manifest):
         found = record.manifest.tensors.sha256
         if found != record.entry.sha256:
@@ -60,7 +61,7 @@ def evidence(record: Record) -> Iterator[Finding]:
     """``evidence.json`` can be read, is the one that was submitted, and is about this vector."""
     data, facts = record.facts_bytes, record.facts
     if not isinstance(data, bytes) or not isinstance(facts, Facts):
-        yield Finding("evidence", "error", "evidence.json beside it", str(facts), _ADD_AGAIN)
+        yield Finding("evidence", "error", "evidence.json beside it", said(facts), _ADD_AGAIN)
         return
     if (found := sha256_of(data)) != record.entry.evidence.facts:
         yield _differs("evidence", "sha256 of evidence.json", record.entry.evidence.facts, found)
@@ -84,16 +85,18 @@ def told(record: Record) -> Iterator[Finding]:
         ("method", entry.method, manifest.method.name),
         ("license", entry.license, manifest.license),
     ]
-    if entry.base_model.repo is not None:
-        pairs.append(("base_model.repo", entry.base_model.repo, base.repo_id or "a folder"))
-        pairs.append(("base_model.commit", str(entry.base_model.commit), base.revision or "none"))
-    for name, said, found in pairs:
-        if said != found:
+    # A package may not know where on the Hub its model is; then its configuration decides.
+    if entry.base_model.repo and base.repo_id:
+        pairs.append(("base_model.repo", entry.base_model.repo, base.repo_id))
+    if entry.base_model.commit and base.revision:
+        pairs.append(("base_model.commit", entry.base_model.commit, base.revision))
+    for name, written, found in pairs:
+        if written != found:
             yield Finding(
                 "told",
                 "error",
                 f"{name} {found!r}, as the manifest has it",
-                repr(said),
+                repr(written),
                 "An entry repeats its manifest; correct the entry.",
             )
 
@@ -102,8 +105,10 @@ def base_model(record: Record) -> Iterator[Finding]:
     """The vector fits its base model, as far as the model's configuration tells."""
     try:
         facts = _base_facts(record)
-    except ModelError as error:
-        yield Finding("base_model", "error", "the base model's config.json", str(error), _ADD_AGAIN)
+    except (ModelError, RegistryError) as error:
+        yield Finding(
+            "base_model", "error", "the base model's config.json", said(error), _ADD_AGAIN
+        )
         return
     if facts is None or not isinstance(record.manifest, Manifest):
         return
@@ -152,7 +157,7 @@ def reruns(record: Record) -> Iterator[Finding]:
         problems = record.read_evidence(rerun.file, _MAX_PROBLEMS_BYTES)
         if not isinstance(problems, bytes):
             yield Finding(
-                "reruns", "error", f"the problems {rerun.file}", str(problems), _ADD_AGAIN
+                "reruns", "error", f"the problems {rerun.file}", said(problems), _ADD_AGAIN
             )
         if rerun.name not in known:
             yield Finding(
@@ -175,7 +180,7 @@ def verdict(record: Record) -> Iterator[Finding]:
 def _base_facts(record: Record) -> ModelFacts | None:
     place = record.entry.base_model
     if place.path is not None:
-        return facts_from_folder(record.root / place.path, name=place.path)
+        return facts_from_folder(record.inside(place.path), name=place.path)
     if not isinstance(record.facts, Facts):
         return None
     return record.facts.base.as_facts()

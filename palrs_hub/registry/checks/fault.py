@@ -24,3 +24,8 @@ class Fault:
     def as_json(self) -> dict[str, Any]:
         """The facts for machines."""
         return {"entry": self.entry, **vars(self.finding)}
+
+
+def said(error: object) -> str:
+    """What an error says, without its full stop: the sentence goes on."""
+    return str(error).rstrip(".")

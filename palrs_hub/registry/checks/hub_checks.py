@@ -11,6 +11,7 @@ from palrs_hub.errors import HubUnreachableError, PackageError, PalrsHubError
 from palrs_hub.hub import config_facts, pull
 from palrs_hub.hub.revisions import commit_of
 from palrs_hub.manifest import MANIFEST_FILE
+from palrs_hub.registry.checks.fault import said
 from palrs_hub.registry.facts import BaseFacts, Facts, sketches_of
 from palrs_hub.registry.shelf import sha256_of
 from palrs_hub.vector import SteeringVector
@@ -35,7 +36,7 @@ def pinned(record: Record) -> Iterator[Finding]:
         vector = SteeringVector.load(pulled.folder)
         manifest = sha256_of((pulled.folder / MANIFEST_FILE).read_bytes())
     except PackageError as error:
-        yield Finding("pinned", "error", "a package that can be trusted", str(error), _WITHDRAW)
+        yield Finding("pinned", "error", "a package that can be trusted", said(error), _WITHDRAW)
         return
     except PalrsHubError as error:
         yield _absent("pinned", str(source), error)
@@ -95,4 +96,4 @@ def _absent(check: str, place: str, error: PalrsHubError) -> Finding:
     advice = "Pin a commit that is there, or withdraw the entry."
     if isinstance(error, HubUnreachableError):
         advice = "Try again when the Hub answers."
-    return Finding(check, "error", f"{place} on the Hub", str(error), advice)
+    return Finding(check, "error", f"{place} on the Hub", said(error), advice)

@@ -10,7 +10,7 @@ import numpy as np
 
 from palrs_hub.compatibility import Finding
 from palrs_hub.manifest import MANIFEST_FILE
-from palrs_hub.registry.checks.fault import Fault
+from palrs_hub.registry.checks.fault import Fault, said
 from palrs_hub.registry.entry import WARNED_OF
 from palrs_hub.registry.facts import Facts
 from palrs_hub.registry.imitation import Named, imitations
@@ -36,7 +36,7 @@ def entries(shelf: Shelf) -> Iterator[Fault]:
                 "entry",
                 "error",
                 f"an entry as {ENTRIES}/schema.json has it",
-                str(error),
+                said(error),
                 "Correct the file; `palrs-hub registry add` writes one that is right.",
             ),
         )
