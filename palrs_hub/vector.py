@@ -165,21 +165,22 @@ class SteeringVector:
             HubError: The repository cannot be had; subclasses tell why.
             PackageError: What came is not a vector that can be trusted.
         """
+        from palrs_hub.registry import marks
+
         if os.path.isdir(id_or_path):
-            return cls.load(id_or_path)
-        from palrs_hub import hub
+            vector = cls.load(id_or_path)
+        else:
+            from palrs_hub import hub
 
-        pulled = hub.pull(
-            os.fspath(id_or_path),
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        vector = cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
-        from palrs_hub.registry.marks import warn_of
-
-        warn_of(vector, offline=local_files_only)
+            pulled = hub.pull(
+                os.fspath(id_or_path),
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
+            vector = cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
+        marks.warn_of(vector, offline=local_files_only)
         return vector
 
     def push_to_hub(

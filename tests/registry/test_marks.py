@@ -5,6 +5,7 @@ import warnings
 import pytest
 from huggingface_hub import HfApi
 
+from palrs_hub.hub import pull
 from palrs_hub.registry import CuratorWarning, index_of, mark_of, marks_by_repo, read_shelf
 from palrs_hub.registry import marks as marks_module
 from palrs_hub.registry.marks import load_index
@@ -59,6 +60,13 @@ def test_a_withdrawn_vector_is_known_under_another_name(listed):
     done = vector.push_to_hub("stranger/reupload", force=True)
     with pytest.warns(CuratorWarning, match="withdrawn"):
         SteeringVector.from_pretrained("stranger/reupload", revision=done.commit)
+
+
+def test_a_withdrawn_vector_is_known_in_a_folder(listed, tmp_path):
+    record = listed("withdrawn")
+    pull(str(record.entry.source)).copy_to(tmp_path / "copy")
+    with pytest.warns(CuratorWarning, match="withdrawn"):
+        SteeringVector.from_pretrained(tmp_path / "copy")
 
 
 @pytest.mark.parametrize("verdict", ["recommended", "accepted", "experimental", "unreviewed"])
