@@ -125,7 +125,7 @@ def check(only: tuple[str, ...], online: bool, rerun: bool, root: Path, as_json:
     _show(faults)
     errors = sum(fault.finding.severity == "error" for fault in faults)
     output.show_line(
-        f"{total} entries; {errors or 'no'} error{'' if errors == 1 else 's'}."
+        f"{total} {'entry' if total == 1 else 'entries'}; {errors or 'no'} error{'' if errors == 1 else 's'}."
         + ("" if online else " Nothing was asked of the Hub: see --online.")
     )
     return FAULTY if failed else 0
