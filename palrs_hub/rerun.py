@@ -1,38 +1,26 @@
-"""Runs the evaluations of a registry's entry again, and compares them with what is claimed."""
+"""Measures the evaluations of a registry's entry again, on the problems that lie beside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from palrs_hub.compatibility import Finding
-from palrs_hub.errors import PalrsHubError, RegistryError
-from palrs_hub.evaluate import compare
+from palrs_hub.errors import PalrsHubError
 from palrs_hub.loading import load_model_and_tokenizer
-from palrs_hub.tasks import TASKS
-from palrs_hub.tasks.claims import check_claim, check_samples, claims_of, random_directions_of
-from palrs_hub.tasks.read import read_problems
 from palrs_hub.vector import SteeringVector
+from palrs_hub.verification import Sources, measure_again, plan_verification
 
 if TYPE_CHECKING:
-    from palrs_hub.evidence import Evaluation
+    from collections.abc import Iterator
+
     from palrs_hub.registry import Record
-    from palrs_hub.registry.entry import Rerun
-    from palrs_hub.tasks.claims import CheckedNumber
-
-_RANDOM_DIRECTIONS = 4
+    from palrs_hub.verification import CheckedClaim
 
 
-@dataclass(frozen=True)
-class Rerunned:
-    """One claim, and every number of it measured again."""
+def rerun(record: Record, *, progress: bool = False) -> tuple[CheckedClaim, ...]:
+    """Measure again what an entry's problems allow, on its own model.
 
-    claim: Evaluation
-    numbers: tuple[CheckedNumber, ...]
-
-
-def rerun(record: Record, *, progress: bool = False) -> tuple[Rerunned, ...]:
-    """Run an entry's evaluations again, on its own model and problems.
+    What a model writes is never run for it: a file from a pull request is no reason to do so.
 
     Args:
         record: The entry.
@@ -48,67 +36,49 @@ def rerun(record: Record, *, progress: bool = False) -> tuple[Rerunned, ...]:
         if source.path
         else SteeringVector.from_pretrained(str(source))
     )
+    folder = record.evidence_folder
+    files = tuple(record.inside(f"{folder}/{name}") for name in entry.evidence.problems)
+    runs, _ = plan_verification(vector.manifest, Sources(files=files))
     name = str(record.inside(base.path)) if base.path else str(base.repo)
-    model, tokenizer = load_model_and_tokenizer(name, revision=base.commit)
-    done = []
-    for wanted in entry.evidence.reruns:
-        for claim, problems in _claims(record, vector, wanted):
-            number = random_directions_of(claim) or _RANDOM_DIRECTIONS
-            measured = compare(
-                *(model, tokenizer, vector, problems), random_directions=number, progress=progress
-            )
-            numbers = check_claim(claim, measured, tolerance=wanted.tolerance)
-            done.append(Rerunned(claim, numbers))
-    return tuple(done)
-
-
-def findings(record: Record, *, progress: bool = False) -> tuple[Finding, ...]:
-    """The same as findings: an error for each number that does not hold."""
-    if not record.entry.evidence.reruns:
-        return (
-            Finding(
-                *("rerun", "note", "an evaluation that can be run again", "none named"),
-                "Name one under evidence.reruns, with its problems beside.",
-            ),
+    checked: list[CheckedClaim] = []
+    for again in runs:
+        model, tokenizer = load_model_and_tokenizer(
+            name, revision=base.commit, dtype=again.dtype or "auto"
         )
+        with vector.attach(model, tokenizer=tokenizer):
+            pass  # attaching checks the vector against the model; each arm adds what it needs itself
+        checked += measure_again(
+            *(again, model, tokenizer, vector),
+            tolerance=entry.evidence.tolerance,
+            progress=progress,
+        )
+    return tuple(checked)
+
+
+def findings(record: Record, *, progress: bool = False) -> Iterator[Finding]:
+    """The same as findings: an error for each number that does not hold."""
+    if not record.entry.evidence.problems:
+        yield Finding(
+            *("rerun", "note", "problems to measure an evaluation on again", "none"),
+            "Add them: palrs-hub registry add ... --problems FILE.",
+        )
+        return
     try:
         done = rerun(record, progress=progress)
     except PalrsHubError as error:
-        advice = "Correct evidence.reruns, or make model and vector available."
-        return (Finding("rerun", "error", "an evaluation to run again", str(error), advice),)
-    return tuple(
-        _differs(again.claim, number)
-        for again in done
-        for number in again.numbers
-        if number.holds is False
-    )
-
-
-def _claims(record: Record, vector: SteeringVector, wanted: Rerun) -> list[tuple[Evaluation, Any]]:
-    task = TASKS.get(wanted.task)
-    if task is None or task.runs_code:
-        # What a model writes is not run because a file from a pull request says so.
-        raise RegistryError(f"The task {wanted.task!r} is not one that is run again here.")
-    runs = []
-    for claim in claims_of(vector.manifest, wanted.name, task.metric):
-        problems = read_problems(
-            task,
-            record.inside(f"{record.evidence_folder}/{wanted.file}"),
-            name=wanted.name,
-            split=claim.split,
-            limit=claim.samples,
-            max_new_tokens=wanted.max_new_tokens,
-        )
-        check_samples(claim, problems)
-        runs.append((claim, problems))
-    return runs
-
-
-def _differs(claim: Evaluation, number: CheckedNumber) -> Finding:
-    return Finding(
-        "rerun",
-        "error",
-        f"{claim.metric} {number.claimed:.4f} ({number.name}) on {claim.task!r}",
-        f"{number.found:.4f}",
-        "The claim does not hold on this machine; allow a tolerance, or correct the verdict.",
-    )
+        advice = "Make vector, model and problems available, or leave the problems out."
+        found = str(error).rstrip(".")
+        yield Finding("rerun", "error", "evaluations to measure again", found, advice)
+        return
+    for each in done:
+        for number in each.numbers:
+            if number.holds is False:
+                yield Finding(
+                    "rerun",
+                    "error",
+                    f"{each.claim.metric} {number.claimed:.4f} ({number.name}) on "
+                    f"{each.claim.task!r}",
+                    f"{number.found:.4f}",
+                    "The claim does not hold on this machine; allow a tolerance, or correct the "
+                    "verdict.",
+                )

@@ -43,6 +43,12 @@ def command() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="What `palrs-hub generate ID --prompt ... --compare --json` printed, to show beside it.",
 )
+@click.option(
+    "--problems",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file that it was measured on, to keep for --rerun; repeat for several.",
+)
 @click.option("--replace", is_flag=True, help="Replace the entry that is there; its card stays.")
 @_root_option
 @revision_option
@@ -54,6 +60,7 @@ def add(
     tags: tuple[str, ...],
     base_model: str | None,
     samples: Path | None,
+    problems: tuple[Path, ...],
     replace: bool,
     root: Path,
     revision: str | None,
@@ -68,7 +75,7 @@ def add(
     from palrs_hub.registry.add import Wanted, draft, faults_of, write
 
     shown = _samples(samples)
-    wanted = Wanted(slug=slug, base_model=base_model, tags=tags, samples=shown)
+    wanted = Wanted(slug=slug, base_model=base_model, tags=tags, samples=shown, problems=problems)
     record = draft(root, vector_id, wanted, revision=revision, token=token)
     faults = faults_of(record)
     failed = _failed(faults)
@@ -124,8 +131,9 @@ def check(only: tuple[str, ...], online: bool, rerun: bool, root: Path, as_json:
         return FAULTY if failed else 0
     _show(faults)
     errors = sum(fault.finding.severity == "error" for fault in faults)
+    entries = f"{total} {'entry' if total == 1 else 'entries'}"
     output.show_line(
-        f"{total} {'entry' if total == 1 else 'entries'}; {errors or 'no'} error{'' if errors == 1 else 's'}."
+        f"{entries}; {errors or 'no'} error{'' if errors == 1 else 's'}."
         + ("" if online else " Nothing was asked of the Hub: see --online.")
     )
     return FAULTY if failed else 0

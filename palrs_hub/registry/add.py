@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from palrs_hub.errors import RegistryError
 from palrs_hub.hub import config_facts, pull
 from palrs_hub.manifest import MANIFEST_FILE
 from palrs_hub.registry.checks import ENTRY_CHECKS, SHELF_CHECKS, Fault
-from palrs_hub.registry.entry import Curator, Entry, Evidence, Place, Rerun, explained
+from palrs_hub.registry.entry import Curator, Entry, Evidence, Place, explained
 from palrs_hub.registry.facts import facts_of
 from palrs_hub.registry.index import side_effect_of
 from palrs_hub.registry.shelf import (
@@ -54,7 +54,7 @@ class Wanted:
             the manifest records.
         tags: Words to find it by.
         samples: Text without and with the vector.
-        reruns: What can be run again, with the problems' bytes.
+        problems: Files that were measured on, to keep beside it for ``--rerun``.
         curator: The verdict; by default ``unreviewed``, of today.
     """
 
@@ -62,7 +62,7 @@ class Wanted:
     base_model: str | None = None
     tags: Sequence[str] = ()
     samples: Sequence[Sample] = ()
-    reruns: Sequence[tuple[Rerun, bytes]] = ()
+    problems: Sequence[Path] = ()
     curator: Curator | None = None
 
 
@@ -94,17 +94,14 @@ def draft(
     manifest = vector.manifest
     base, facts = _base_model(root, manifest, wanted.base_model, token)
     kept = facts_of(vector, facts, wanted.samples).to_json().encode()
+    problems = {path.name: path.read_bytes() for path in wanted.problems}
     manifest_bytes = (folder / MANIFEST_FILE).read_bytes()
-    evidence = Evidence(
-        manifest=sha256_of(manifest_bytes),
-        facts=sha256_of(kept),
-        reruns=tuple(rerun for rerun, _ in wanted.reruns),
-    )
-    entry = _entry(manifest, source, base, evidence, wanted)
+    hashes = {"manifest": sha256_of(manifest_bytes), "facts": sha256_of(kept)}
+    entry = _entry(manifest, source, base, {**hashes, "problems": tuple(problems)}, wanted)
     slug = entry.slug
     files = {
         f"{EVIDENCE}/{slug}/{FACTS_FILE}": kept,
-        **{f"{EVIDENCE}/{slug}/{rerun.file}": data for rerun, data in wanted.reruns},
+        **{f"{EVIDENCE}/{slug}/{name}": data for name, data in problems.items()},
         f"{CARDS}/{slug}.md": render_curators_card(entry, manifest).encode(),
     }
     if source.path is None:
@@ -115,7 +112,7 @@ def draft(
 
 
 def _entry(
-    manifest: Manifest, source: Place, base: Place, evidence: Evidence, wanted: Wanted
+    manifest: Manifest, source: Place, base: Place, evidence: dict[str, Any], wanted: Wanted
 ) -> Entry:
     slug = wanted.slug or slug_of((source.repo or str(source.path)).rpartition("/")[2])
     try:
@@ -130,7 +127,7 @@ def _entry(
             license=manifest.license,
             tags=tuple(wanted.tags),
             curator=wanted.curator or _unreviewed(),
-            evidence=evidence,
+            evidence=Evidence(**evidence),
         )
     except ValidationError as error:
         raise RegistryError(f"No entry can be made of this: {explained(error)}") from error

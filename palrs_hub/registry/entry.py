@@ -90,24 +90,6 @@ class Curator(Plain):
         return self
 
 
-class Rerun(Plain):
-    """How an evaluation of the manifest is run again.
-
-    Attributes:
-        task: The kind of problem, as ``palrs-hub eval --task`` takes it.
-        file: The problems, in ``registry/evidence/<slug>/``.
-        name: The evaluation's name in the manifest.
-        max_new_tokens: Where completions were cut; by default what suits the task.
-        tolerance: The largest difference that still holds.
-    """
-
-    task: Line
-    file: FileName
-    name: Line
-    max_new_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-
 class Evidence(Plain):
     """What ``registry/evidence/<slug>/`` holds, by its hashes.
 
@@ -116,12 +98,15 @@ class Evidence(Plain):
             the package is on the Hub.
         facts: sha256 of ``evidence.json``: the base model's facts, a sketch of the directions and
             samples of text.
-        reruns: The evaluations that ``registry check --rerun`` runs again.
+        problems: Files that evaluations were measured on, which ``registry check --rerun`` finds
+            by the hashes in the manifest.
+        tolerance: Largest difference that still holds when they are measured again.
     """
 
     manifest: Sha256
     facts: Sha256
-    reruns: tuple[Rerun, ...] = Field(default=(), max_length=16)
+    problems: tuple[FileName, ...] = Field(default=(), max_length=16)
+    tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Entry(Plain):

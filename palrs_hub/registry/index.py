@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from palrs_hub.errors import PalrsHubError, RegistryError
 from palrs_hub.fields import Commit, Finite, Layer, Line, RepoId, Sha256, Strict
+from palrs_hub.measured import NEUTRAL
 from palrs_hub.registry.entry import Slug, Tag, Verdict, best_first, explained
 
 if TYPE_CHECKING:
@@ -162,7 +163,14 @@ def headline_of(evaluation: Evaluation) -> Headline:
 
 
 def side_effect_of(manifest: Manifest) -> float | None:
-    """What selection measured on neutral texts at the vector's own place; None if it did not."""
+    """Nats per token on neutral texts at the vector's coefficient; None if it was not measured.
+
+    An evaluation's figure if there is one, else what selection measured at the vector's place.
+    """
+    for evaluation in manifest.evaluations:
+        settings = evaluation.settings
+        if settings and settings.kind == NEUTRAL and evaluation.metric == "kl":
+            return evaluation.value
     change, selection = manifest.interventions[0], manifest.selection
     place = (manifest.method.switches.get("position"), change.layer, change.coefficient)
     cells = () if selection is None else selection.cells

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from palrs_hub.errors import RegistryError
 from palrs_hub.registry.add import to_yaml
-from palrs_hub.registry.entry import VERDICTS, Curator, Entry, Evidence, Place, Rerun, parse_entry
+from palrs_hub.registry.entry import VERDICTS, Curator, Entry, Evidence, Place, parse_entry
 from palrs_hub.registry.yaml_file import MAX_BYTES, read_yaml
 
 REFUSED = {
@@ -67,7 +67,8 @@ def an_entry(**changes):
         "evidence": Evidence(
             manifest="2" * 64,
             facts="3" * 64,
-            reruns=(Rerun(task="problems", file="a.jsonl", name="null", tolerance=0.25),),
+            problems=("null", "a.jsonl"),
+            tolerance=0.25,
         ),
     }
     return Entry(**{**fields, **changes})
@@ -120,5 +121,5 @@ def test_a_field_out_of_its_bounds_is_named(field, value):
 
 @pytest.mark.parametrize("file", ["../problems.jsonl", ".hidden", "a/b.jsonl", ""])
 def test_problems_lie_in_the_evidence_folder(file):
-    with pytest.raises(ValueError, match="file"):
-        Rerun(task="problems", file=file, name="x")
+    with pytest.raises(ValueError, match="problems"):
+        Evidence(manifest="2" * 64, facts="3" * 64, problems=(file,))

@@ -26,7 +26,7 @@ ENTRY_CHECKS: Final[dict[str, Callable[[Record], Iterator[Finding]]]] = {
     "told": entry_checks.told,
     "base_model": entry_checks.base_model,
     "evaluations": entry_checks.evaluations,
-    "reruns": entry_checks.reruns,
+    "problems": entry_checks.problems,
     "verdict": entry_checks.verdict,
     "card": card_checks.card,
     "card_content": card_checks.card_content,

@@ -148,24 +148,22 @@ def evaluations(record: Record) -> Iterator[Finding]:
         )
 
 
-def reruns(record: Record) -> Iterator[Finding]:
-    """What is to be run again is an evaluation of the manifest, and its problems are there."""
+def problems(record: Record) -> Iterator[Finding]:
+    """The files to measure on again are there, and are those that were measured on."""
     if not isinstance(record.manifest, Manifest):
         return
-    known = {evaluation.task for evaluation in record.manifest.evaluations}
-    for rerun in record.entry.evidence.reruns:
-        problems = record.read_evidence(rerun.file, _MAX_PROBLEMS_BYTES)
-        if not isinstance(problems, bytes):
+    claimed = {e.settings.data_sha256 for e in record.manifest.evaluations if e.settings}
+    for name in record.entry.evidence.problems:
+        data = record.read_evidence(name, _MAX_PROBLEMS_BYTES)
+        if not isinstance(data, bytes):
+            yield Finding("problems", "error", f"the file {name}", said(data), _ADD_AGAIN)
+        elif sha256_of(data) not in claimed:
             yield Finding(
-                "reruns", "error", f"the problems {rerun.file}", said(problems), _ADD_AGAIN
-            )
-        if rerun.name not in known:
-            yield Finding(
-                "reruns",
+                "problems",
                 "error",
-                f"one of the manifest's evaluations ({'; '.join(sorted(known))})",
-                repr(rerun.name),
-                "Correct the name.",
+                "a file that an evaluation of the manifest was measured on",
+                f"{name} with another hash than any of them states",
+                "Give the very same file.",
             )
 
 

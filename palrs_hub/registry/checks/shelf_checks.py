@@ -51,7 +51,7 @@ def strays(shelf: Shelf) -> Iterator[Fault]:
     for place in (EVIDENCE, VECTORS):
         found += [path for path in (shelf.root / place).glob("*") if path.name not in slugs]
     for record in shelf.records:
-        known = {FACTS_FILE, MANIFEST_FILE, *(r.file for r in record.entry.evidence.reruns)}
+        known = {FACTS_FILE, MANIFEST_FILE, *record.entry.evidence.problems}
         folder = shelf.root / record.evidence_folder
         found += [path for path in folder.glob("*") if path.name not in known]
     for path in sorted(found):

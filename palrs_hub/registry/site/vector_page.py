@@ -110,6 +110,7 @@ def _evaluation(e: Evaluation) -> dict[str, Any]:
         "split": e.split,
         "samples": f"{e.samples:,}",
         "higher_is_better": e.higher_is_better,
+        "gain": _gain(e),
         "bars": [
             Bar(
                 name,
@@ -120,6 +121,17 @@ def _evaluation(e: Evaluation) -> dict[str, Any]:
             for name, value in arms.items()
         ],
     }
+
+
+def _gain(e: Evaluation) -> str | None:
+    parts = []
+    if e.gain is not None:
+        low, high = _signed(e.gain.low, e), _signed(e.gain.high, e)
+        interval = f"{100 * e.gain.confidence:g} % interval {low} to {high}"
+        parts.append(f"gain {_signed(e.gain.difference, e)} ({interval})")
+    if e.worse is not None:
+        parts.append(f"{e.worse:.1%} made worse".replace("%", " %"))
+    return "; ".join(parts) or None
 
 
 def _side_effects(manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -170,6 +182,10 @@ def _lineage(entry: Entry, manifest: Manifest) -> Iterator[Named]:
 
 def _is_share(e: Evaluation) -> bool:
     return all(0 <= value <= 1 for value in (e.value, *e.baselines.values()))
+
+
+def _signed(value: float, e: Evaluation) -> str:
+    return f"{100 * value:+.1f}" if _is_share(e) else f"{value:+.4g}"
 
 
 def _shown(value: float, e: Evaluation) -> str:
