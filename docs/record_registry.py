@@ -17,16 +17,17 @@ from palrs_hub.demo import model_folder, pairs_file
 from palrs_hub.demo import problems as sums
 from palrs_hub.demo.evaluation import RANDOM_DIRECTIONS, TEST_PROBLEMS, measure
 from palrs_hub.demo.search import MAX_NEW_TOKENS, search
-from palrs_hub.evaluate import compare
+from palrs_hub.experiment import Experiment
 from palrs_hub.generation import complete
 from palrs_hub.loading import load_model_and_tokenizer
 from palrs_hub.pairs import read_pairs
 from palrs_hub.registry.add import Wanted, draft, faults_of, write
-from palrs_hub.registry.entry import Curator, Rerun
+from palrs_hub.registry.entry import Curator
 from palrs_hub.registry.facts import Sample
 from palrs_hub.tasks import TASKS
-from palrs_hub.tasks.claims import evaluation_of
+from palrs_hub.tasks.measure import measure_problems
 from palrs_hub.tasks.read import read_problems
+from palrs_hub.vector import SteeringVector
 
 ROOT = Path(__file__).parents[1]
 SLUG = "careful-sums-carry"
@@ -50,17 +51,13 @@ def main() -> None:
     problems = read_problems(
         TASKS["problems"], evidence / PROBLEMS, name=NAME, max_new_tokens=MAX_NEW_TOKENS
     )
-    comparison = compare(
-        model, tokenizer, vector, problems, random_directions=RANDOM_DIRECTIONS, progress=False
-    )
-    claimed = evaluation_of(problems, "accuracy", comparison)
-    # In the place of the demonstration's own figure, which counts the same but cannot be rerun.
-    kept = (claimed, *vector.manifest.evaluations[1:])
-    vector = type(vector).build(
-        vector.manifest.model_copy(update={"evaluations": kept}), vector.arrays
-    )
+    experiment = Experiment(model, tokenizer, vector, random_directions=RANDOM_DIRECTIONS)
+    claimed = measure_problems(experiment, TASKS["problems"], problems, evidence / PROBLEMS)
+    # In the place of the demonstration's own figure, which counts the same but tells no settings.
+    kept = (claimed.evaluation(), *vector.manifest.evaluations[1:])
+    manifest = vector.manifest.model_copy(update={"evaluations": kept})
+    vector = SteeringVector.build(manifest, vector.arrays)
     vector.save_pretrained(package)
-    rerun = Rerun(task="problems", file=PROBLEMS, name=NAME, max_new_tokens=MAX_NEW_TOKENS)
     record = draft(
         ROOT,
         str(package),
@@ -68,7 +65,7 @@ def main() -> None:
             base_model=str(model_folder()),
             tags=("arithmetic", "demonstration"),
             samples=samples(model, tokenizer, vector),
-            reruns=[(rerun, (evidence / PROBLEMS).read_bytes())],
+            problems=[evidence / PROBLEMS],
             curator=Curator(
                 verdict="recommended",
                 date=datetime.datetime.now(datetime.UTC).date(),

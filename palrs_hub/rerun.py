@@ -46,7 +46,7 @@ def rerun(record: Record, *, progress: bool = False) -> tuple[CheckedClaim, ...]
             name, revision=base.commit, dtype=again.dtype or "auto"
         )
         with vector.attach(model, tokenizer=tokenizer):
-            pass  # attaching checks the vector against the model; each arm adds what it needs itself
+            pass  # attaching checks vector and model; each arm adds what it needs itself
         checked += measure_again(
             *(again, model, tokenizer, vector),
             tolerance=entry.evidence.tolerance,
