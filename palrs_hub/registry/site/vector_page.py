@@ -185,7 +185,7 @@ def _is_share(e: Evaluation) -> bool:
 
 
 def _signed(value: float, e: Evaluation) -> str:
-    return f"{100 * value:+.1f}" if _is_share(e) else f"{value:+.4g}"
+    return f"{100 * value:+.1f} points" if _is_share(e) else f"{value:+.4g}"
 
 
 def _shown(value: float, e: Evaluation) -> str:
