@@ -19,14 +19,15 @@ def clone(tmp_path):
 @pytest.fixture
 def evaluated(run, extracted, tmp_path, hub):
     """The extracted vector with an evaluation, on the Hub: ``org/name@commit``."""
-    from palrs_hub.demo import problems as sums
+    from palrs_hub.demo import sums
+    from palrs_hub.demo.domains import DOMAINS
     from palrs_hub.hub import push
 
     folder = tmp_path / "vector"
     shutil.copytree(extracted, folder)
     rows = [
         {"prompt": p.prompt, "answer": sums.final_answer(p.careful), "mark": "#"}
-        for p in sums.problems_for_test(3)
+        for p in DOMAINS["sums"].worked("test", 3)
     ]
     problems = tmp_path / "sums.jsonl"
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -71,6 +71,8 @@ def _llama_cpp(entry: Entry, manifest: Manifest) -> Snippet:
     )
     if any(change.layer == 0 for change in changes):
         note = "This vector steers block 0, for which llama.cpp has no control vector."
+    if beyond := next((c.beyond_adding for c in changes if c.beyond_adding), None):
+        note = f"llama.cpp can only add, and to every token: this vector has {beyond}."
     return Snippet(
         "llama.cpp",
         f"palrs-hub export {_vector(entry)} \\\n"
