@@ -8,7 +8,7 @@ HARNESS := .venv-harness
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-harness test-interop test-hostile check survey format bench clean
+.PHONY: help setup demo test test-harness test-interop test-hostile test-web registry check survey format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -48,12 +48,21 @@ test-interop: $(STAMP) ## Test the embedded Hub with the npm client (needs Node 
 test-hostile: $(STAMP) ## Meet more than a hundred hostile packages, with little memory and an audit hook
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/hostile $(ARGS)
 
-check: $(STAMP) ## Check formatting, lint, types, import layers and generated docs
+test-web: $(STAMP) ## Use the gallery in headless Chromium (needs Node 20, npm and Chromium)
+	npm install --prefix tests/web --no-audit --no-fund --no-package-lock
+	PALRS_HUB_TEST_WEB=1 $(BIN)/python -m pytest tests/web --capture=no $(ARGS)
+
+registry: $(STAMP) ## Make the demonstration's entries of the registry anew
+	OMP_NUM_THREADS=1 $(BIN)/python docs/record_registry.py
+	$(MAKE) format
+
+check: $(STAMP) ## Check formatting, lint, types, import layers, generated docs and the registry
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/palrs-hub registry check
 
 format: $(STAMP) ## Format, sort imports, fix what can be fixed, regenerate the docs
 	$(BIN)/ruff check --fix --quiet . || true

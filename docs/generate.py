@@ -6,6 +6,7 @@ Run by ``make format`` and ``make check``.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import click
 from palrs_hub import errors
 from palrs_hub.cli import COMMANDS, cli
 from palrs_hub.cli.main import load_command
+from palrs_hub.registry import Entry, index_of, read_shelf
 
 DOCS = Path(__file__).parent
 WIDTH = 100
@@ -38,7 +40,22 @@ def main() -> int:
 
 def pages() -> dict[Path, str]:
     """Every generated page and its text."""
-    return {DOCS / "cli.md": command_line()}
+    root = DOCS.parent
+    return {
+        DOCS / "cli.md": command_line(),
+        root / "registry" / "schema.json": entry_schema(),
+        # The copy that palrs-hub brings along; it holds no date, so that it only changes with them.
+        root / "palrs_hub" / "registry" / "index.json": index_of(read_shelf(root)).to_json(),
+    }
+
+
+def entry_schema() -> str:
+    """The JSON schema of a registry's entry, for editors."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Entry.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def command_line() -> str:
@@ -51,7 +68,17 @@ def command_line() -> str:
         _exit_codes(),
     ]
     for name in COMMANDS:
-        parts += [f"## palrs-hub {name}\n", _help(load_command(name), f"palrs-hub {name}")]
+        command = load_command(name)
+        parts += [f"## palrs-hub {name}\n", _help(command, f"palrs-hub {name}")]
+        if isinstance(command, click.Group):
+            parts += [
+                part
+                for inner, subcommand in command.commands.items()
+                for part in (
+                    f"### palrs-hub {name} {inner}\n",
+                    _help(subcommand, f"palrs-hub {name} {inner}"),
+                )
+            ]
     return "\n".join(parts)
 
 

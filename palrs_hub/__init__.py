@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from palrs_hub.hub import pull, push
     from palrs_hub.manifest import Manifest
     from palrs_hub.pairs import PairSet, PreferencePair, read_pairs, split_pairs
+    from palrs_hub.registry import CuratorWarning
     from palrs_hub.selection import Selected, select
     from palrs_hub.steer import Row, Steering, attach, attached, prompt_tokens
     from palrs_hub.vector import SteeringVector
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AutoSteeredModelForCausalLM": "auto",
     "CompatibilityWarning": "compatibility",
+    "CuratorWarning": "registry",
     "Extraction": "extraction",
     "Finding": "compatibility",
     "Manifest": "manifest",
@@ -55,6 +57,7 @@ _HOME = {
 __all__ = [
     "AutoSteeredModelForCausalLM",
     "CompatibilityWarning",
+    "CuratorWarning",
     "Extraction",
     "Finding",
     "Manifest",

@@ -40,7 +40,7 @@ def render_card(manifest: Manifest, *, repo_id: str | None = None) -> str:
         repo_id: The repository that the snippets shall load from.
     """
     front = yaml.safe_dump(front_matter(manifest), sort_keys=False, allow_unicode=True)
-    body = _environment().get_template("card.md.jinja")
+    body = markdown_environment().get_template("card.md.jinja")
     return f"---\n{front}---\n\n" + body.render(
         manifest=manifest,
         repo_id=repo_id or PLACEHOLDER_REPO,
@@ -135,7 +135,8 @@ def _result(evaluation: Evaluation) -> dict[str, Any]:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def markdown_environment() -> jinja2.Environment:
+    """For templates of Markdown, with the filter ``plain`` for every text from elsewhere."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("palrs_hub"),
         undefined=jinja2.StrictUndefined,

@@ -10,6 +10,7 @@
     │   ├── ManifestError        steering_config.json is absent, malformed or inconsistent
     │   │   └── NewerFormatError it was written by a newer palrs-hub
     │   └── TensorsError         steering_vectors.safetensors is altered, malformed or not finite
+    ├── RegistryError            a curated registry, an entry of it or its index cannot be used
     ├── ModelError               a model cannot be loaded, or its blocks cannot be steered safely
     ├── ExtractionError          no usable vector came out of the pairs
     ├── IncompatibleError        the checks refused a vector for a model (carries the findings)
@@ -75,6 +76,12 @@ class NewerFormatError(ManifestError):
 
 class TensorsError(PackageError):
     """The tensors' file is altered, malformed, out of its bounds or not finite."""
+
+
+class RegistryError(PalrsHubError):
+    """A curated registry, an entry of it or its index cannot be read or must not be trusted."""
+
+    exit_code = 3
 
 
 class ModelError(PalrsHubError):

@@ -49,11 +49,15 @@ Place = tuple[str, int, float]
 """Position, layer and coefficient."""
 
 
-def selection_plot(manifest: Manifest) -> str:
+def selection_plot(manifest: Manifest, *, inline: bool = False) -> str:
     """The picture of how a vector was selected, as the text of an SVG file.
 
     A heat map for each read position (layer by coefficient; the colour is the change of the margin
     from the unsteered model's), and the margin along the coefficient at the vector's own place.
+
+    Args:
+        manifest: What holds the selection.
+        inline: For a page that brings the style of these classes with it.
 
     Raises:
         UsageError: The manifest holds no selection.
@@ -81,7 +85,7 @@ def selection_plot(manifest: Manifest) -> str:
     ]
     longest = max(*map(len, _legend(selection)), 1.3 * len(manifest.name) + 16)
     width = max(width, 32 + 6.4 * longest)
-    return _document([*heading, *parts], width, height)
+    return _document([*heading, *parts], width, height, _STYLE if not inline else None)
 
 
 @dataclass(frozen=True)
@@ -251,10 +255,11 @@ def _moved(parts: Iterator[str], down: float) -> str:
     return f'<g transform="translate(0 {down:g})">' + "\n".join(parts) + "</g>"
 
 
-def _document(parts: Sequence[str], width: float, height: float) -> str:
+def _document(parts: Sequence[str], width: float, height: float, style: str | None) -> str:
     body = "\n".join(parts)
+    back = '<rect class="back" width="100%" height="100%"/>\n'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" role="img">\n<style>{_STYLE}</style>\n'
-        f'<rect class="back" width="100%" height="100%"/>\n{body}\n</svg>\n'
+        f'width="{width:g}" height="{height:g}" role="img" aria-label="Selection: heat map and '
+        f'curve">\n{f"<style>{style}</style>" if style else ""}\n{back}{body}\n</svg>\n'
     )

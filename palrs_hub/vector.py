@@ -151,7 +151,8 @@ class SteeringVector:
     ) -> SteeringVector:
         """Load a vector from a folder, or from the Hub by ``org/name`` or ``org/name@revision``.
 
-        Manifest and tensors always come from one commit, which ``source`` names.
+        Manifest and tensors always come from one commit, which ``source`` names. A vector that the
+        curated registry withdrew or superseded is loaded with a ``CuratorWarning``.
 
         Args:
             id_or_path: A folder that exists, else a repository.
@@ -164,18 +165,23 @@ class SteeringVector:
             HubError: The repository cannot be had; subclasses tell why.
             PackageError: What came is not a vector that can be trusted.
         """
-        if os.path.isdir(id_or_path):
-            return cls.load(id_or_path)
-        from palrs_hub import hub
+        from palrs_hub.registry import marks
 
-        pulled = hub.pull(
-            os.fspath(id_or_path),
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        return cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
+        if os.path.isdir(id_or_path):
+            vector = cls.load(id_or_path)
+        else:
+            from palrs_hub import hub
+
+            pulled = hub.pull(
+                os.fspath(id_or_path),
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
+            vector = cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
+        marks.warn_of(vector, offline=local_files_only)
+        return vector
 
     def push_to_hub(
         self,

@@ -6,13 +6,15 @@ import shlex
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 
 from palrs_hub.cli import main
 from palrs_hub.demo import model_folder, pairs_file
-from palrs_hub.hub import push_model
+from palrs_hub.hub import push, push_model
 from palrs_hub.loading import load_model, load_tokenizer
 from palrs_hub.steer import attached
+from palrs_hub.vector import SteeringVector
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -27,14 +29,38 @@ def _workplace(hub, tmp_path, monkeypatch):
     push_model(model_folder(), "Qwen/Qwen3-0.6B")
 
 
+def commands_of(beginning):
+    """The commands of the shell example that begins so."""
+    (block,) = (block for block in SHELL if block.startswith(beginning))
+    return [line for line in block.splitlines() if line.strip()]
+
+
 def test_the_shell_example(capsys):
-    commands = [line for line in SHELL[-1].splitlines() if line.strip()]
+    commands = commands_of("palrs-hub extract")
     assert len(commands) == 5
     for command in commands:
         program, *words = shlex.split(command)
         assert program == "palrs-hub"
         assert main(words) == 0, command
     assert "#834" in capsys.readouterr().out
+
+
+def test_the_registrys_example(monkeypatch):
+    root, base = Path(__file__).parents[1], "Qwen/Qwen3-0.6B"
+    vector = SteeringVector.load(next((root / "registry" / "vectors").iterdir()))
+    model = vector.manifest.base_model.model_copy(
+        update={"repo_id": base, "revision": push_model(model_folder(), base).commit}
+    )
+    manifest = vector.manifest.model_copy(update={"base_model": model})
+    push(SteeringVector.build(manifest, vector.arrays), "my-org/my-vector", force=True)
+    Path("registry").mkdir()
+    opened = []
+    monkeypatch.setattr(click, "launch", opened.append)
+    for command in commands_of("palrs-hub registry"):
+        _, *words = shlex.split(command, comments=True)
+        assert main(words) == 0, command
+    assert Path("registry/my-vector.yaml").is_file()
+    assert [address.partition(":")[0] for address in opened] == ["file"]
 
 
 def test_the_python_examples():

@@ -9,6 +9,7 @@ import click
 from palrs_hub.cli.options import json_option, local_option, revision_option, token_option
 
 if TYPE_CHECKING:
+    from palrs_hub.registry.marks import Mark
     from palrs_hub.vector import SteeringVector
 
 
@@ -23,19 +24,22 @@ def command(
 ) -> None:
     """Show the vector ID: a folder, org/name or org/name@revision."""
     from palrs_hub.cli import output
+    from palrs_hub.registry.marks import mark_of
     from palrs_hub.vector import SteeringVector
 
     vector = SteeringVector.from_pretrained(
         vector_id, revision=revision, token=token, local_files_only=local_files_only
     )
+    mark = mark_of(vector, offline=local_files_only)
     if as_json:
         manifest = vector.manifest.model_dump(mode="json")
-        output.show_json({"source": vector.source, "manifest": manifest})
+        curated = None if mark is None else mark.as_json()
+        output.show_json({"source": vector.source, "curated": curated, "manifest": manifest})
     else:
-        _show(vector)
+        _show(vector, mark)
 
 
-def _show(vector: SteeringVector) -> None:
+def _show(vector: SteeringVector, mark: Mark | None) -> None:
     from palrs_hub.cli import output
 
     manifest = vector.manifest
@@ -45,6 +49,7 @@ def _show(vector: SteeringVector) -> None:
         manifest.name,
         {
             "source": vector.source,
+            "curated": mark and f"{mark}: {mark.entry.reason}",
             "task": manifest.task.name,
             "description": manifest.task.description,
             "licence": manifest.license,

@@ -30,6 +30,8 @@ COMMANDS: Final[dict[str, str]] = {
     "export": "Write a vector as another tool's file.",
     "generate": "Generate with a vector, beside the unsteered model if asked.",
     "eval": "Evaluate a vector on a file of problems, or verify what it claims.",
+    "card": "Show a vector's card, or preview it rendered.",
+    "registry": "Add to a curated registry, check it, publish it.",
     "serve": "Run a Hub of your own.",
     "demo": "Show the whole way on the model that comes along.",
 }

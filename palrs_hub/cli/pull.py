@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,18 +32,21 @@ def command(
     """
     from palrs_hub.cli import output as screen
     from palrs_hub.hub import pull
+    from palrs_hub.registry.marks import mark_of
     from palrs_hub.vector import SteeringVector
 
     pulled = pull(vector_id, revision=revision, token=token, local_files_only=local_files_only)
     vector = SteeringVector.load(pulled.folder)
     folder = pulled.copy_to(output) if output else pulled.folder
-    facts = {
+    mark = mark_of(vector, offline=local_files_only)
+    facts: dict[str, Any] = {
         "repo_id": pulled.repo_id,
         "commit": pulled.commit,
         "folder": str(folder),
         "sha256": vector.manifest.tensors.sha256,
     }
     if as_json:
-        screen.show_json(facts)
+        screen.show_json({**facts, "curated": None if mark is None else mark.as_json()})
     else:
-        screen.show_pairs(f"Pulled {vector.manifest.name}", facts)
+        curated = mark and f"{mark}: {mark.entry.reason}"
+        screen.show_pairs(f"Pulled {vector.manifest.name}", {**facts, "curated": curated})

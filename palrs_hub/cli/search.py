@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from palrs_hub.compatibility import ModelFacts
     from palrs_hub.hub import Found
+    from palrs_hub.registry.marks import Mark
 
 _MOST_SHOWN = 4
 _ANSWERS = {True: "yes", False: "no", None: "not known"}
@@ -58,6 +59,7 @@ def command(
     """
     from palrs_hub.cli import output
     from palrs_hub.hub import search
+    from palrs_hub.registry.marks import marks_by_repo
 
     found = search(
         words,
@@ -70,14 +72,16 @@ def command(
         token=token,
     )
     verdicts = _verdicts(found, model, token) if model and found else {}
+    marks = marks_by_repo({item.repo_id: item.commit for item in found})
     if as_json:
         rows = [
             {**asdict(item), "model": model, **asdict(verdicts.get(item.repo_id, _Verdict()))}
+            | {"curated": marks[item.repo_id].as_json() if item.repo_id in marks else None}
             for item in found
         ]
         output.show_json({"vectors": rows})
     elif found:
-        _show(found, model, verdicts)
+        _show(found, model, verdicts, marks)
     else:
         output.show_line("No vector matches. Fewer words or options find more.")
 
@@ -112,13 +116,18 @@ def _verdict(item: Found, facts: ModelFacts, token: str | None) -> _Verdict:
     return _Verdict(not against, str(against[0]) if against else None)
 
 
-def _show(found: Sequence[Found], model: str | None, verdicts: dict[str, _Verdict]) -> None:
+def _show(
+    found: Sequence[Found],
+    model: str | None,
+    verdicts: dict[str, _Verdict],
+    marks: dict[str, Mark],
+) -> None:
     from palrs_hub.cli import output
 
     columns = ["vector", "task", "layer: coefficient", "evaluation", "use"]
     rows = [
         [
-            f"{item.repo_id}\nfor {item.base_model or '?'}",
+            f"{item.repo_id}\nfor {item.base_model or '?'}{_curated(marks.get(item.repo_id))}",
             item.task or "not told",
             _changes(item),
             _evaluation(item),
@@ -133,6 +142,10 @@ def _show(found: Sequence[Found], model: str | None, verdicts: dict[str, _Verdic
     for repo_id, verdict in verdicts.items():
         if verdict.why:
             output.show_line(f"{repo_id}: {verdict.why}")
+
+
+def _curated(mark: Mark | None) -> str:
+    return f"\ncurated: {mark}" if mark else ""
 
 
 def _changes(item: Found) -> str:
