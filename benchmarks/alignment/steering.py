@@ -1,0 +1,212 @@
+"""The arms that change no weight: baselines and steering vectors."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.alignment.clock import Seconds
+from benchmarks.alignment.measure import Bench, measure
+from benchmarks.alignment.results import Arm, Measured, marks
+from benchmarks.alignment.worlds import Domain
+from palrs_hub.errors import ExtractionError
+from palrs_hub.evaluate import random_like, solve
+from palrs_hub.extraction import Extraction, extract
+from palrs_hub.instruction import instructed
+from palrs_hub.methods import METHODS
+from palrs_hub.pairs import PreferencePair
+from palrs_hub.selection import Selected, select
+from palrs_hub.steer import adding
+
+UNSTEERED: Final = "unsteered"
+PROMPT: Final = "instruction in the prompt"
+RANDOM: Final = "random directions"
+PALRS: Final = "PaLRS"
+PRESET: Final = "PaLRS, paper's preset"
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A way to make a vector.
+
+    Attributes:
+        method: Its name in METHODS.
+        switches: Other than the method's preset, where the model has a chat template.
+        raw: The same where it has none.
+    """
+
+    method: str
+    switches: dict[str, Any]
+    raw: dict[str, Any]
+
+
+VECTORS: Final[dict[str, Vector]] = {
+    PALRS: Vector(
+        "palrs",
+        {"choice": "validation"},
+        {"choice": "validation", "input_format": "raw", "positions": "last"},
+    ),
+    PRESET: Vector("palrs", {}, {"input_format": "raw", "positions": "last"}),
+    "mean difference": Vector("mean_difference", {}, {"input_format": "raw"}),
+    "BiPO": Vector("bipo", {}, {"input_format": "raw"}),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A vector with its place and coefficient, and what finding it cost."""
+
+    extraction: Extraction
+    selected: Selected
+    seconds: Seconds
+    one_run: Seconds
+
+    @property
+    def addend(self) -> Any:  # noqa: ANN401 - a numpy array
+        """What is added to the residual stream."""
+        direction = self.extraction.direction(self.selected.position, self.selected.layer)
+        return self.selected.coefficient * direction
+
+
+def steering_arms(bench: Bench, domain: Domain) -> Iterator[Arm]:
+    """Every arm of one domain that trains no weight of the model."""
+    yield _prompted(bench, domain)
+    for name, vector in VECTORS.items():
+        if vector.method not in METHODS:
+            continue
+        try:
+            found = find(bench, domain, vector)
+        except ExtractionError as error:
+            yield Arm(name, "steering", domain.name, failed=str(error))
+            continue
+        yield _steered(bench, domain, name, found)
+        if name == PALRS:
+            yield _random(bench, domain, found)
+
+
+def unsteered(bench: Bench) -> Arm:
+    """The model as it is."""
+    return Arm(UNSTEERED, "baseline", measured=(measure(bench),))
+
+
+def find(
+    bench: Bench,
+    domain: Domain,
+    vector: Vector,
+    pairs: tuple[PreferencePair, ...] | None = None,
+    **where: Any,  # noqa: ANN401 - what select takes
+) -> Found:
+    """Extract from a domain's pairs and choose on its validation split.
+
+    Args:
+        bench: The world.
+        domain: The domain.
+        vector: The method and its switches.
+        pairs: Other pairs than the domain's.
+        where: A position or a layer to choose within.
+
+    Raises:
+        ExtractionError: No setting helps without harm.
+    """
+    seconds, one_run = Seconds(), Seconds()
+    switches = vector.switches if bench.tokenizer.chat_template else vector.raw
+    with seconds.running():
+        with one_run.running():
+            extraction = extract(
+                bench.model,
+                bench.tokenizer,
+                pairs or domain.pairs[: bench.sizes.pairs],
+                vector.method,
+                **switches,
+            )
+        selected = select(
+            bench.model,
+            bench.tokenizer,
+            extraction,
+            domain.validation,
+            problems=domain.problems,
+            neutral=bench.world.neutral,
+            finalists=bench.sizes.finalists,
+            **where,
+        )
+    return Found(extraction, selected, seconds, one_run)
+
+
+def _steered(bench: Bench, domain: Domain, name: str, found: Found) -> Arm:
+    chosen = found.selected
+    with adding(bench.model, chosen.layer, found.addend):
+        measured = measure(bench)
+    judged = [cell for cell in chosen.selection.cells if cell.accuracy is not None]
+    return Arm(
+        name,
+        "steering",
+        domain.name,
+        measured=(measured,),
+        validation=max(cell.accuracy or 0.0 for cell in judged),
+        settings={
+            "position": chosen.position,
+            "layer": chosen.layer,
+            "coefficient": chosen.coefficient,
+            "unit": found.extraction.switches.scale,
+            "input_format": found.extraction.switches.input_format,
+        },
+        tried=len(judged),
+        grid=tuple(
+            cell.model_dump(
+                include={"position", "layer", "coefficient", "accuracy", "side_effect"}
+            )
+            for cell in judged
+        ),
+        seconds=found.seconds,
+        one_run=found.one_run,
+        weights_bytes=_weights_bytes(found),
+    )
+
+
+def _weights_bytes(found: Found) -> int:
+    vector = found.extraction.vector(
+        position=found.selected.position,
+        layer=found.selected.layer,
+        coefficient=found.selected.coefficient,
+        name="benchmark",
+        task="benchmark",
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(vector.save_pretrained(Path(name) / "vector"))
+        return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _random(bench: Bench, domain: Domain, found: Found) -> Arm:
+    measured = []
+    for addend in random_like(found.addend, bench.sizes.random_directions, seed=0):
+        with adding(bench.model, found.selected.layer, addend):
+            measured.append(measure(bench))
+    return Arm(RANDOM, "baseline", domain.name, measured=tuple(measured))
+
+
+def _prompted(bench: Bench, domain: Domain) -> Arm:
+    """Every prompt begins with the instruction, those of the other domains and texts too."""
+    ask = domain.instruction
+    guardrail = instructed(bench.tokenizer, [prompt for prompt, _ in bench.world.guardrail], ask)
+    texts = zip(guardrail, [text for _, text in bench.world.guardrail], strict=True)
+    world = dataclasses.replace(
+        bench.world,
+        domains=tuple(
+            dataclasses.replace(
+                each,
+                test=dataclasses.replace(
+                    each.test, prompts=instructed(bench.tokenizer, each.test.prompts, ask)
+                ),
+            )
+            for each in bench.world.domains
+        ),
+        guardrail=tuple(texts),  # type: ignore[arg-type]
+    )
+    measured = measure(dataclasses.replace(bench, world=world))
+    return Arm(PROMPT, "baseline", domain.name, measured=(measured,))
+
+

@@ -1,0 +1,257 @@
+"""The arms that train weights: DPO and SimPO by TRL, of all weights and with LoRA.
+
+Generous to training where there was a choice: no logging, saving or evaluation in the trainer,
+reference log-probabilities computed once, the base model copied in memory, imports not counted, one
+run a learning rate that is judged after several passes (its learning rate stays constant after the
+warm-up, so that a run judged on the way is the shorter run), stopped once it went wrong.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import datasets
+import torch
+import transformers
+from peft import LoraConfig
+from transformers.trainer_callback import PrinterCallback
+from trl import DPOConfig, DPOTrainer
+from trl.experimental.cpo import CPOConfig, CPOTrainer
+
+from benchmarks.alignment.clock import Seconds
+from benchmarks.alignment.measure import Bench, measure
+from benchmarks.alignment.results import Arm
+from benchmarks.alignment.worlds import Domain
+from palrs_hub.evaluate import accuracy
+from palrs_hub.evidence import MAX_SIDE_EFFECT
+from palrs_hub.inputs import encode_response
+from palrs_hub.pairs import PreferencePair
+from palrs_hub.scores import mean_divergence, response_predictions
+
+WARMUP_STEPS: Final = 3
+LONGEST: Final = 256
+"""Tokens of the longest prompt with its response; none is cut."""
+
+BETA: Final = {"DPO": 0.1, "SimPO": 2.0}
+"""As the two papers have it (2305.18290; 2405.14734, with a target margin of half of it)."""
+
+PATIENCE: Final = 2
+
+
+@dataclass(frozen=True)
+class Training:
+    """A way to train.
+
+    Attributes:
+        loss: ``DPO`` or ``SimPO``.
+        lora: Whether adapters are trained instead of all weights.
+    """
+
+    loss: str
+    lora: bool
+
+
+TRAININGS: Final[dict[str, Training]] = {
+    "DPO, all weights": Training("DPO", lora=False),
+    "DPO, LoRA": Training("DPO", lora=True),
+    "SimPO, all weights": Training("SimPO", lora=False),
+    "SimPO, LoRA": Training("SimPO", lora=True),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """A run of training judged on the validation split after some passes over the pairs."""
+
+    rate: float
+    passes: int
+    accuracy: float
+    side_effect: float
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it passes the bound that a vector's cells must pass."""
+        return self.side_effect <= MAX_SIDE_EFFECT
+
+
+def training_arms(bench: Bench, domain: Domain) -> Iterator[Arm]:
+    """Every arm of one domain that trains."""
+    datasets.disable_progress_bars()
+    transformers.logging.set_verbosity_error()
+    for name, training in TRAININGS.items():
+        yield _arm(bench, domain, name, training)
+
+
+def _arm(bench: Bench, domain: Domain, name: str, training: Training) -> Arm:
+    sizes = bench.sizes
+    pairs = domain.pairs[: sizes.pairs]
+    seconds, one_run = Seconds(), Seconds()
+    checks: list[Check] = []
+    with seconds.running():
+        judge = Judge(bench, domain)
+        for rate in sizes.lora_rates if training.lora else sizes.full_rates:
+            checks += train_and_check(bench, judge, training, pairs, rate)
+    best = choose(checks)
+    with one_run.running():
+        trainer = _trainer(bench, training, pairs, best.rate, best.passes)
+        trainer.train()
+    return Arm(
+        name,
+        "training",
+        domain.name,
+        measured=(measure(bench, trainer.model),),
+        validation=best.accuracy,
+        settings={"learning_rate": best.rate, "passes": best.passes, "beta": BETA[training.loss]},
+        tried=len(checks),
+        grid=tuple(vars(check) for check in checks),
+        seconds=seconds,
+        one_run=one_run,
+        weights_bytes=_weights_bytes(trainer.model),
+    )
+
+
+def trained(
+    bench: Bench, domain: Domain, training: Training, pairs: Sequence[PreferencePair], rate: float
+) -> Any:  # noqa: ANN401
+    """A model trained at one learning rate, with the number of passes chosen on validation."""
+    checks = train_and_check(bench, Judge(bench, domain), training, pairs, rate)
+    trainer = _trainer(bench, training, pairs, rate, choose(checks).passes)
+    trainer.train()
+    return trainer.model
+
+
+class Judge:
+    """Judges a model on the validation split as selection judges a vector."""
+
+    def __init__(self, bench: Bench, domain: Domain) -> None:
+        self._bench, self._domain = bench, domain
+        self._neutral = [encode_response(bench.tokenizer, *text) for text in bench.world.neutral]
+        self._before = response_predictions(bench.model, self._neutral)
+
+    def __call__(self, model: Any, rate: float, passes: int) -> Check:  # noqa: ANN401
+        """Judge a model as it is now, and leave it as it was."""
+        training = model.training
+        solved = accuracy(model, self._bench.tokenizer, self._domain.problems)
+        after = response_predictions(model, self._neutral)
+        model.train(training)
+        return Check(rate, passes, solved, mean_divergence(self._before, after))
+
+
+def choose(checks: Sequence[Check]) -> Check:
+    """The rule of selection: of the harmless the most accurate, of equals the least changed."""
+    allowed = [check for check in checks if check.harmless] or checks
+    return max(allowed, key=lambda check: (check.accuracy, -check.side_effect))
+
+
+class _Checks(transformers.TrainerCallback):  # type: ignore[misc]
+    """Judges after chosen passes, and ends a run that has gone wrong."""
+
+    def __init__(self, judge: Judge, rate: float, passes: Sequence[int], steps: int) -> None:
+        self._judge, self._rate = judge, rate
+        self._due = {number * steps: number for number in passes}
+        self.done: list[Check] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> Any:  # noqa: ANN401
+        passes = self._due.get(state.global_step)
+        if passes is not None:
+            self.done.append(self._judge(given["model"], self._rate, passes))
+            control.should_training_stop = control.should_training_stop or self._hopeless()
+        return control
+
+    def _hopeless(self) -> bool:
+        """Whether the last checks were all harmful, or worse than one before."""
+        best = max(check.accuracy for check in self.done)
+        last = self.done[-PATIENCE:]
+        return len(last) == PATIENCE and all(
+            not check.harmless or check.accuracy < best for check in last
+        )
+
+
+def train_and_check(
+    bench: Bench,
+    judge: Judge,
+    training: Training,
+    pairs: Sequence[PreferencePair],
+    rate: float,
+) -> list[Check]:
+    """Train at one learning rate, judging on the way.
+
+    A pass is one over ``Sizes.pairs`` pairs, however many there are: fewer pairs are seen more
+    often, for the same number of steps.
+    """
+    sizes = bench.sizes
+    steps = -(-sizes.pairs // sizes.batch_size)
+    checks = _Checks(judge, rate, sizes.checks, steps)
+    trainer = _trainer(bench, training, pairs, rate, max(sizes.checks))
+    trainer.add_callback(checks)
+    trainer.train()
+    return checks.done
+
+
+def _trainer(
+    bench: Bench, training: Training, pairs: Sequence[PreferencePair], rate: float, passes: int
+) -> Any:  # noqa: ANN401
+    sizes = bench.sizes
+    common = {
+        "output_dir": tempfile.gettempdir(),  # nothing is saved
+        "max_steps": passes * -(-sizes.pairs // sizes.batch_size),
+        "per_device_train_batch_size": sizes.batch_size,
+        "learning_rate": rate,
+        "lr_scheduler_type": "constant_with_warmup",
+        "warmup_steps": WARMUP_STEPS,
+        "beta": BETA[training.loss],
+        "max_length": LONGEST,
+        "gradient_checkpointing": False,
+        "bf16": False,
+        "use_cpu": True,
+        "logging_strategy": "no",
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "seed": 0,
+    }
+    # A trainer may set the padding token and patch the model: it gets copies.
+    given = {
+        "model": copy.deepcopy(bench.model),
+        "processing_class": copy.deepcopy(bench.tokenizer),
+        "train_dataset": _dataset(bench, pairs),
+        "peft_config": _lora() if training.lora else None,
+    }
+    if training.loss == "DPO":
+        once = {"precompute_ref_log_probs": True, "precompute_ref_batch_size": 64}
+        trainer = DPOTrainer(args=DPOConfig(**common, **once), **given)
+    else:
+        simpo = {"loss_type": "simpo", "cpo_alpha": 0.0, "simpo_gamma": BETA["SimPO"] / 2}
+        columns = {"remove_unused_columns": False}
+        trainer = CPOTrainer(args=CPOConfig(**common, **simpo, **columns), **given)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _lora() -> LoraConfig:
+    return LoraConfig(
+        r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
+def _dataset(bench: Bench, pairs: Sequence[PreferencePair]) -> datasets.Dataset:
+    """The pairs under TRL's keys: conversations where the model has a chat template."""
+    rows = [{"prompt": p.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs]
+    if bench.tokenizer.chat_template:
+        role = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+        rows = [
+            {key: [{"role": role[key], "content": text}] for key, text in row.items()}
+            for row in rows
+        ]
+    return datasets.Dataset.from_list(rows)
+
+
+def _weights_bytes(model: torch.nn.Module) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)  # type: ignore[operator]
+        return sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
