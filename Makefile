@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.palrs-hub-is-set-up
 THREADS ?= 2
 HARNESS := .venv-harness
+# TRL and what it brings are never installed beside the tools of .venv.
+ALIGNMENT := .venv-alignment
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-harness test-interop test-hostile test-web registry check survey format bench clean
+.PHONY: help setup demo test test-harness test-interop test-hostile test-web registry check survey format bench bench-alignment clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Install palrs-hub and its tools into .venv, at the pinned versions
 
@@ -75,5 +77,16 @@ survey: $(STAMP) ## Build every text-generating class of transformers and check 
 bench: $(STAMP) ## Run the benchmarks: side by side in one run, one JSON line each
 	$(BIN)/python -m benchmarks
 
+bench-alignment: $(ALIGNMENT)/.is-set-up ## Beside DPO and SimPO by TRL: writes docs/alignment.md (half an hour)
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TQDM_DISABLE=1 \
+		$(ALIGNMENT)/bin/python -m benchmarks.alignment $(ARGS)
+	$(ALIGNMENT)/bin/python -m benchmarks.alignment.page
+
+$(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-requirements.txt
+	test -x $(ALIGNMENT)/bin/python || $(PYTHON) -m venv $(ALIGNMENT)
+	$(ALIGNMENT)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --requirement benchmarks/alignment-requirements.txt --editable .
+	touch $@
+
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(HARNESS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

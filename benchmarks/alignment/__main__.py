@@ -12,10 +12,10 @@ import importlib.util
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -23,14 +23,19 @@ from benchmarks.alignment import stories
 from benchmarks.alignment.ablations import training_points, vector_points
 from benchmarks.alignment.goals import better_training, goal_rows
 from benchmarks.alignment.measure import Bench
-from benchmarks.alignment.results import Arm, Results, WorldResults
+from benchmarks.alignment.results import Arm, Point, Results, WorldResults, read_results
 from benchmarks.alignment.sizes import TINY, Sizes
 from benchmarks.alignment.steering import PALRS, steering_arms, unsteered
 from benchmarks.alignment.worlds import World, demonstration
+from palrs_hub.demo import model_folder
 from palrs_hub.generation import complete
 from palrs_hub.loading import load_model, load_tokenizer
 
 RESULTS: Final = Path(__file__).parents[1] / "results" / "alignment.json"
+WORLDS: Final[dict[str, tuple[Path, Callable[[Sizes], World]]]] = {
+    "demonstration": (model_folder(), demonstration),
+    "stories260K": (stories.MODEL, stories.stories),
+}
 SOFTWARE: Final = ("torch", "transformers", "trl", "peft", "accelerate")
 
 
@@ -40,34 +45,60 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, to see that it runs")
     parser.add_argument("--without-training", action="store_true", help="leave out DPO and SimPO")
+    parser.add_argument("--without-ablations", action="store_true")
+    parser.add_argument("--world", choices=WORLDS, help="only this one; the file keeps the others")
     arguments = parser.parse_args()
-    results = run(TINY if arguments.tiny else Sizes(), training=not arguments.without_training)
+    results = run(
+        TINY if arguments.tiny else Sizes(),
+        [arguments.world] if arguments.world else list(WORLDS),
+        training=not arguments.without_training,
+        ablations=not arguments.without_ablations,
+    )
+    if arguments.world and arguments.output.exists():
+        results = _merged(read_results(arguments.output), results)
     results.write(arguments.output)
     for row in goal_rows(results):
         print(json.dumps(row))
     return 0
 
 
-def run(sizes: Sizes, *, training: bool) -> Results:
-    """Measure every world that is there."""
+def run(
+    sizes: Sizes, names: Sequence[str], *, training: bool = True, ablations: bool = True
+) -> Results:
+    """Measure these worlds, those of them that are there.
+
+    Args:
+        sizes: How much is run.
+        names: Names in WORLDS.
+        training: Whether DPO and SimPO are run, which needs TRL.
+        ablations: Whether the ablations are run.
+    """
     if training and importlib.util.find_spec("trl") is None:
         raise SystemExit("DPO and SimPO need TRL: make bench-alignment installs it beside .venv.")
     # Both sides: threads of models this small wait for each other more than they work.
     torch.set_num_threads(1)
-    worlds, skipped = [demonstration(sizes)], []
-    if stories.MODEL.is_dir():
-        worlds.append(stories.stories(sizes))
-    else:
-        skipped.append("stories260K: its files are not on this machine")
-        _tell(skipped[-1])
+    worlds, skipped = [], []
+    for name in names:
+        folder, build = WORLDS[name]
+        if not folder.is_dir():
+            skipped.append(f"{name}: its files are not on this machine")
+            _tell(skipped[-1])
+            continue
+        worlds.append(_measured(build(sizes), sizes, training=training, ablations=ablations))
     return Results(
         settings={"sizes": asdict(sizes), "threads": torch.get_num_threads(), **_software()},
-        worlds=tuple(_measured(world, sizes, training=training) for world in worlds),
+        worlds=tuple(worlds),
         skipped=tuple(skipped),
     )
 
 
-def _measured(world: World, sizes: Sizes, *, training: bool) -> WorldResults:
+def _merged(before: Results, now: Results) -> Results:
+    fresh = {world.name: world for world in now.worlds}
+    kept = {world.name: world for world in before.worlds}
+    return replace(now, worlds=tuple((kept | fresh).values()))
+
+
+def _measured(world: World, sizes: Sizes, *, training: bool, ablations: bool) -> WorldResults:
     model = load_model(world.folder)
     bench = Bench(model, load_tokenizer(world.folder), world, sizes)
     # What the first call alone pays for is no arm's.
@@ -79,7 +110,7 @@ def _measured(world: World, sizes: Sizes, *, training: bool) -> WorldResults:
         domains={domain.name: len(domain.test.prompts) for domain in world.domains},
         arms=tuple(_arms(bench, training=training)),
     )
-    return replace(results, points=tuple(_points(bench, results)))
+    return replace(results, points=tuple(_points(bench, results)) if ablations else ())
 
 
 def _arms(bench: Bench, *, training: bool) -> Iterator[Arm]:
@@ -94,7 +125,7 @@ def _arms(bench: Bench, *, training: bool) -> Iterator[Arm]:
                 yield _told(bench, arm)
 
 
-def _points(bench: Bench, results: WorldResults) -> Iterator[Any]:
+def _points(bench: Bench, results: WorldResults) -> Iterator[Point]:
     for domain in bench.world.domains:
         palrs, better = results.arm(PALRS, domain.name), better_training(results, domain.name)
         if palrs:

@@ -30,7 +30,9 @@ Accuracy = Callable[[Pairs], float]
 def vector_points(bench: Bench, domain: Domain, arm: Arm) -> Iterator[Point]:
     """Every ablation of the vector that PaLRS chose."""
     place = {"position": arm.settings["position"], "layer": arm.settings["layer"]}
-    yield from _varied(bench, domain, PALRS, bench.sizes.ablation_draws, _steered(bench, domain, place))
+    yield from _varied(
+        bench, domain, PALRS, bench.sizes.ablation_draws, _steered(bench, domain, place)
+    )
     pairs = domain.pairs[: bench.sizes.pairs]
     for layer in range(bench.model.config.num_hidden_layers):
         found = _steered(bench, domain, {"layer": layer})(pairs)
@@ -60,9 +62,7 @@ def swapped(pairs: Pairs, share: float, seed: int) -> Pairs:
     )
 
 
-def _varied(
-    bench: Bench, domain: Domain, name: str, draws: int, run: Accuracy
-) -> Iterator[Point]:
+def _varied(bench: Bench, domain: Domain, name: str, draws: int, run: Accuracy) -> Iterator[Point]:
     """Fewer or more pairs, then pairs of which some are the wrong way round."""
     sizes = bench.sizes
     for number in sizes.ablation_pairs:
@@ -74,7 +74,8 @@ def _varied(
             yield Point(name, domain.name, "pairs", number, tuple(map(run, taken)))
     for share in sizes.ablation_noise:
         noisy = [
-            swapped(domain.pairs[: sizes.pairs], share, seed) for seed in range(draws if share else 1)
+            swapped(domain.pairs[: sizes.pairs], share, seed)
+            for seed in range(draws if share else 1)
         ]
         yield Point(name, domain.name, "noise", share, tuple(map(run, noisy)))
 
@@ -91,7 +92,9 @@ def _steered(
 
     def run(pairs: Pairs) -> float:
         try:
-            found = find(bench, domain, vector, pairs, **where)
+            found = find(
+                bench, domain, vector, pairs, finalists=bench.sizes.ablation_finalists, **where
+            )
         except ExtractionError:
             # Nothing helps, so nothing is added.
             return accuracy(bench.model, bench.tokenizer, domain.ablation)

@@ -9,7 +9,7 @@ from benchmarks.alignment.results import Arm, Results, WorldResults
 from benchmarks.alignment.steering import PALRS, UNSTEERED
 
 FASTER: Final = 10.0
-GAINS: Final = {"sums": 0.5, "functions": 0.3}
+GAINS: Final = {"sums": 0.5, "code": 0.3}
 MOST_PERPLEXITY: Final = 0.05
 
 

@@ -30,9 +30,7 @@ class Measured:
 
     def beyond(self, other: Measured, domain: str) -> Interval:
         """Its share minus another's on the same problems, with a 95 % interval."""
-        first, second = (
-            [mark == "1" for mark in each.solved[domain]] for each in (self, other)
-        )
+        first, second = ([mark == "1" for mark in each.solved[domain]] for each in (self, other))
         return paired_difference(first, second)
 
 

@@ -25,6 +25,7 @@ class Sizes:
         ablation_pairs: Numbers of pairs.
         ablation_noise: Shares of pairs whose two responses change places.
         ablation_draws: Draws of the pairs (or of the noise) at each point of a vector's ablation.
+        ablation_finalists: Finalists at each point.
         ablation_problems: Test problems at each point.
     """
 
@@ -43,6 +44,7 @@ class Sizes:
     ablation_pairs: tuple[int, ...] = (5, 10, 25, 50, 100, 200)
     ablation_noise: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4)
     ablation_draws: int = 3
+    ablation_finalists: int = 4
     ablation_problems: int = 100
 
     @property

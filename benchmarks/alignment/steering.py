@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.alignment.clock import Seconds
 from benchmarks.alignment.measure import Bench, measure
-from benchmarks.alignment.results import Arm, Measured, marks
+from benchmarks.alignment.results import Arm
 from benchmarks.alignment.worlds import Domain
 from palrs_hub.errors import ExtractionError
-from palrs_hub.evaluate import random_like, solve
+from palrs_hub.evaluate import random_like
 from palrs_hub.extraction import Extraction, extract
 from palrs_hub.instruction import instructed
 from palrs_hub.methods import METHODS
 from palrs_hub.pairs import PreferencePair
+from palrs_hub.pairs.pair import Message, Text
 from palrs_hub.selection import Selected, select
 from palrs_hub.steer import adding
 
 UNSTEERED: Final = "unsteered"
-PROMPT: Final = "instruction in the prompt"
+INSTRUCTION: Final = "instruction in the prompt"
+EXAMPLE: Final = "example in the prompt"
 RANDOM: Final = "random directions"
 PALRS: Final = "PaLRS"
 PRESET: Final = "PaLRS, paper's preset"
+
+Ask = Callable[[Sequence[Text]], tuple[Text, ...]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,13 @@ class Found:
 
 def steering_arms(bench: Bench, domain: Domain) -> Iterator[Arm]:
     """Every arm of one domain that trains no weight of the model."""
-    yield _prompted(bench, domain)
+    yield _asked(
+        bench,
+        domain,
+        INSTRUCTION,
+        lambda prompts: instructed(bench.tokenizer, prompts, domain.instruction),
+    )
+    yield _asked(bench, domain, EXAMPLE, lambda prompts: _with_example(bench, domain, prompts))
     for name, vector in VECTORS.items():
         if vector.method not in METHODS:
             continue
@@ -98,7 +108,10 @@ def find(
     domain: Domain,
     vector: Vector,
     pairs: tuple[PreferencePair, ...] | None = None,
-    **where: Any,  # noqa: ANN401 - what select takes
+    *,
+    finalists: int | None = None,
+    position: str | None = None,
+    layer: int | None = None,
 ) -> Found:
     """Extract from a domain's pairs and choose on its validation split.
 
@@ -107,7 +120,9 @@ def find(
         domain: The domain.
         vector: The method and its switches.
         pairs: Other pairs than the domain's.
-        where: A position or a layer to choose within.
+        finalists: Another number of them.
+        position: Choose among candidates of this read position alone.
+        layer: Choose among candidates of this layer alone.
 
     Raises:
         ExtractionError: No setting helps without harm.
@@ -129,9 +144,10 @@ def find(
             extraction,
             domain.validation,
             problems=domain.problems,
-            neutral=bench.world.neutral,
-            finalists=bench.sizes.finalists,
-            **where,
+            neutral=domain.neutral,
+            finalists=finalists or bench.sizes.finalists,
+            position=position,
+            layer=layer,
         )
     return Found(extraction, selected, seconds, one_run)
 
@@ -156,9 +172,7 @@ def _steered(bench: Bench, domain: Domain, name: str, found: Found) -> Arm:
         },
         tried=len(judged),
         grid=tuple(
-            cell.model_dump(
-                include={"position", "layer", "coefficient", "accuracy", "side_effect"}
-            )
+            cell.model_dump(include={"position", "layer", "coefficient", "accuracy", "side_effect"})
             for cell in judged
         ),
         seconds=found.seconds,
@@ -188,25 +202,28 @@ def _random(bench: Bench, domain: Domain, found: Found) -> Arm:
     return Arm(RANDOM, "baseline", domain.name, measured=tuple(measured))
 
 
-def _prompted(bench: Bench, domain: Domain) -> Arm:
-    """Every prompt begins with the instruction, those of the other domains and texts too."""
-    ask = domain.instruction
-    guardrail = instructed(bench.tokenizer, [prompt for prompt, _ in bench.world.guardrail], ask)
+def _asked(bench: Bench, domain: Domain, name: str, ask: Ask) -> Arm:
+    """Every prompt is changed, those of the other domains and of the ordinary texts too."""
+    guardrail = ask([prompt for prompt, _ in bench.world.guardrail])
     texts = zip(guardrail, [text for _, text in bench.world.guardrail], strict=True)
     world = dataclasses.replace(
         bench.world,
         domains=tuple(
             dataclasses.replace(
-                each,
-                test=dataclasses.replace(
-                    each.test, prompts=instructed(bench.tokenizer, each.test.prompts, ask)
-                ),
+                each, test=dataclasses.replace(each.test, prompts=ask(each.test.prompts))
             )
             for each in bench.world.domains
         ),
-        guardrail=tuple(texts),  # type: ignore[arg-type]
+        guardrail=tuple(texts),
     )
     measured = measure(dataclasses.replace(bench, world=world))
-    return Arm(PROMPT, "baseline", domain.name, measured=(measured,))
+    return Arm(name, "baseline", domain.name, measured=(measured,))
 
 
+def _with_example(bench: Bench, domain: Domain, prompts: Sequence[Text]) -> tuple[Text, ...]:
+    """Prompts after one of the domain's pairs, answered as preferred."""
+    example = domain.pairs[0]
+    if not bench.tokenizer.chat_template:
+        return tuple(f"{example.prompt}{example.chosen}\n{prompt}" for prompt in prompts)
+    turns = (Message("user", str(example.prompt)), Message("assistant", str(example.chosen)))
+    return tuple((*turns, Message("user", str(prompt))) for prompt in prompts)

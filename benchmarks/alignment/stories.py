@@ -21,18 +21,26 @@ HELD_OUT: Final = " bird."
 """Pairs about it are validation pairs: the other animals and children are learned from."""
 
 MAX_NEW_TOKENS: Final = 64
+ENOUGH: Final = 4
+"""So many more happy than sad words: about a third of the stories have them as it is."""
+
 LONGEST_OPENING: Final = 120
 LONGEST_TEXT: Final = 600
 """Characters."""
 
+WORD: Final = re.compile("[a-z]+")
 HAPPY: Final = frozenset(
-    "happy happily happier smile smiled smiles smiling laugh laughed laughing fun joy love loved "
-    "loves play played playing hug hugged hugs glad excited proud friend friends kind nice good "
-    "sing sang dance danced beautiful pretty yummy yay thank thanked best".split()
+    WORD.findall(
+        """happy happily happier smile smiled smiles smiling laugh laughed laughing fun joy love
+        loved loves play played playing hug hugged hugs glad excited proud friend friends kind nice
+        good sing sang dance danced beautiful pretty yummy yay thank thanked best"""
+    )
 )
 SAD: Final = frozenset(
-    "sad sadly cry cried cries crying tears hurt hurts lost bad scared afraid angry mad alone sorry "
-    "fell broke broken upset worried lonely sick mean scary pain dark hated".split()
+    WORD.findall(
+        """sad sadly cry cried cries crying tears hurt hurts lost bad scared afraid angry mad alone
+        sorry fell broke broken upset worried lonely sick mean scary pain dark hated"""
+    )
 )
 
 
@@ -43,16 +51,16 @@ def stories(sizes: Sizes) -> World:
         name="stories260K",
         title="stories260K",
         folder=MODEL,
-        domains=(_happy(texts[:700], sizes),),
-        neutral=_continued(texts[700:800], sizes.neutral),
+        domains=(_happy(texts[:800], sizes),),
         guardrail=_continued(texts[800:], sizes.guardrail),
     )
 
 
 def is_happy(text: str) -> bool:
-    """Whether a text has more happy than sad words."""
-    words = re.findall("[a-z]+", text.lower())
-    return sum(word in HAPPY for word in words) > sum(word in SAD for word in words)
+    """Whether a text has clearly more happy than sad words."""
+    words = WORD.findall(text.lower())
+    happy, sad = (sum(word in known for word in words) for known in (HAPPY, SAD))
+    return happy - sad >= ENOUGH
 
 
 def _happy(texts: list[str], sizes: Sizes) -> Domain:
@@ -60,7 +68,7 @@ def _happy(texts: list[str], sizes: Sizes) -> Domain:
     learned = [pair for pair in pairs if not str(pair.chosen).startswith(HELD_OUT)]
     random.Random(0).shuffle(learned)
     held_out = [pair for pair in pairs if str(pair.chosen).startswith(HELD_OUT)]
-    test = texts[200:]
+    test = texts[200:700]
     return Domain(
         name="happy stories",
         pairs=tuple(learned),
@@ -68,6 +76,7 @@ def _happy(texts: list[str], sizes: Sizes) -> Domain:
         problems=_problems(texts[: sizes.validation_problems], "validation"),
         test=_problems(test[: sizes.test_problems], "test"),
         ablation=_problems(test[: sizes.ablation_problems], "test"),
+        neutral=_continued(texts[700:], sizes.neutral),
         instruction="This is a very happy story.",
     )
 

@@ -23,12 +23,12 @@ from transformers.trainer_callback import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 from trl.experimental.cpo import CPOConfig, CPOTrainer
 
+from benchmarks.alignment.choice import Check, choose, is_hopeless
 from benchmarks.alignment.clock import Seconds
 from benchmarks.alignment.measure import Bench, measure
 from benchmarks.alignment.results import Arm
 from benchmarks.alignment.worlds import Domain
 from palrs_hub.evaluate import accuracy
-from palrs_hub.evidence import MAX_SIDE_EFFECT
 from palrs_hub.inputs import encode_response
 from palrs_hub.pairs import PreferencePair
 from palrs_hub.scores import mean_divergence, response_predictions
@@ -39,8 +39,6 @@ LONGEST: Final = 256
 
 BETA: Final = {"DPO": 0.1, "SimPO": 2.0}
 """As the two papers have it (2305.18290; 2405.14734, with a target margin of half of it)."""
-
-PATIENCE: Final = 2
 
 
 @dataclass(frozen=True)
@@ -64,21 +62,6 @@ TRAININGS: Final[dict[str, Training]] = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """A run of training judged on the validation split after some passes over the pairs."""
-
-    rate: float
-    passes: int
-    accuracy: float
-    side_effect: float
-
-    @property
-    def harmless(self) -> bool:
-        """Whether it passes the bound that a vector's cells must pass."""
-        return self.side_effect <= MAX_SIDE_EFFECT
-
-
 def training_arms(bench: Bench, domain: Domain) -> Iterator[Arm]:
     """Every arm of one domain that trains."""
     datasets.disable_progress_bars()
@@ -95,7 +78,7 @@ def _arm(bench: Bench, domain: Domain, name: str, training: Training) -> Arm:
     with seconds.running():
         judge = Judge(bench, domain)
         for rate in sizes.lora_rates if training.lora else sizes.full_rates:
-            checks += train_and_check(bench, judge, training, pairs, rate)
+            checks += _train_and_check(bench, judge, training, pairs, rate)[1].done
     best = choose(checks)
     with one_run.running():
         trainer = _trainer(bench, training, pairs, best.rate, best.passes)
@@ -119,10 +102,9 @@ def trained(
     bench: Bench, domain: Domain, training: Training, pairs: Sequence[PreferencePair], rate: float
 ) -> Any:  # noqa: ANN401
     """A model trained at one learning rate, with the number of passes chosen on validation."""
-    checks = train_and_check(bench, Judge(bench, domain), training, pairs, rate)
-    trainer = _trainer(bench, training, pairs, rate, choose(checks).passes)
-    trainer.train()
-    return trainer.model
+    model, checks = _train_and_check(bench, Judge(bench, domain), training, pairs, rate)
+    model.load_state_dict(checks.best)
+    return model
 
 
 class Judge:
@@ -130,7 +112,7 @@ class Judge:
 
     def __init__(self, bench: Bench, domain: Domain) -> None:
         self._bench, self._domain = bench, domain
-        self._neutral = [encode_response(bench.tokenizer, *text) for text in bench.world.neutral]
+        self._neutral = [encode_response(bench.tokenizer, *text) for text in domain.neutral]
         self._before = response_predictions(bench.model, self._neutral)
 
     def __call__(self, model: Any, rate: float, passes: int) -> Check:  # noqa: ANN401
@@ -142,12 +124,6 @@ class Judge:
         return Check(rate, passes, solved, mean_divergence(self._before, after))
 
 
-def choose(checks: Sequence[Check]) -> Check:
-    """The rule of selection: of the harmless the most accurate, of equals the least changed."""
-    allowed = [check for check in checks if check.harmless] or checks
-    return max(allowed, key=lambda check: (check.accuracy, -check.side_effect))
-
-
 class _Checks(transformers.TrainerCallback):  # type: ignore[misc]
     """Judges after chosen passes, and ends a run that has gone wrong."""
 
@@ -155,42 +131,40 @@ class _Checks(transformers.TrainerCallback):  # type: ignore[misc]
         self._judge, self._rate = judge, rate
         self._due = {number * steps: number for number in passes}
         self.done: list[Check] = []
+        self.best: dict[str, torch.Tensor] = {}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> Any:  # noqa: ANN401
         passes = self._due.get(state.global_step)
         if passes is not None:
             self.done.append(self._judge(given["model"], self._rate, passes))
-            control.should_training_stop = control.should_training_stop or self._hopeless()
+            if choose(self.done) is self.done[-1]:
+                self.best = copy.deepcopy(given["model"].state_dict())
+            control.should_training_stop = control.should_training_stop or is_hopeless(self.done)
         return control
 
-    def _hopeless(self) -> bool:
-        """Whether the last checks were all harmful, or worse than one before."""
-        best = max(check.accuracy for check in self.done)
-        last = self.done[-PATIENCE:]
-        return len(last) == PATIENCE and all(
-            not check.harmless or check.accuracy < best for check in last
-        )
 
-
-def train_and_check(
+def _train_and_check(
     bench: Bench,
     judge: Judge,
     training: Training,
     pairs: Sequence[PreferencePair],
     rate: float,
-) -> list[Check]:
-    """Train at one learning rate, judging on the way.
+) -> tuple[Any, _Checks]:
+    """Train at one learning rate, judging on the way; the model is that of the last step.
 
-    A pass is one over ``Sizes.pairs`` pairs, however many there are: fewer pairs are seen more
-    often, for the same number of steps.
+    A pass is as many steps as one over ``Sizes.pairs`` pairs takes, however many there are: fewer
+    pairs are seen more often.
     """
     sizes = bench.sizes
-    steps = -(-sizes.pairs // sizes.batch_size)
-    checks = _Checks(judge, rate, sizes.checks, steps)
+    checks = _Checks(judge, rate, sizes.checks, _steps_of_a_pass(bench))
     trainer = _trainer(bench, training, pairs, rate, max(sizes.checks))
     trainer.add_callback(checks)
     trainer.train()
-    return checks.done
+    return trainer.model, checks
+
+
+def _steps_of_a_pass(bench: Bench) -> int:
+    return -(-bench.sizes.pairs // bench.sizes.batch_size)
 
 
 def _trainer(
@@ -199,7 +173,7 @@ def _trainer(
     sizes = bench.sizes
     common = {
         "output_dir": tempfile.gettempdir(),  # nothing is saved
-        "max_steps": passes * -(-sizes.pairs // sizes.batch_size),
+        "max_steps": passes * _steps_of_a_pass(bench),
         "per_device_train_batch_size": sizes.batch_size,
         "learning_rate": rate,
         "lr_scheduler_type": "constant_with_warmup",

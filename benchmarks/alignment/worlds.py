@@ -11,8 +11,9 @@ from palrs_hub.demo import problems as sums
 from palrs_hub.demo.search import as_problems
 from palrs_hub.evaluate import Problems
 from palrs_hub.pairs import PreferencePair
+from palrs_hub.pairs.pair import Text
 
-Texts = tuple[tuple[str, str], ...]
+Texts = tuple[tuple[Text, Text], ...]
 """Prompts and responses."""
 
 
@@ -27,6 +28,7 @@ class Domain:
         problems: Problems to choose settings with.
         test: Problems of the reported result.
         ablation: The first few of them, for the ablations.
+        neutral: Texts that settings are chosen with, on which little may change.
         instruction: The preference in words, for the prompt baseline.
     """
 
@@ -36,6 +38,7 @@ class Domain:
     problems: Problems
     test: Problems
     ablation: Problems
+    neutral: Texts
     instruction: str
 
 
@@ -48,7 +51,6 @@ class World:
         title: What the page calls it.
         folder: Where the model lies.
         domains: The preferences.
-        neutral: Texts that settings are chosen with, on which little may change.
         guardrail: Texts of the reported perplexity.
     """
 
@@ -56,7 +58,6 @@ class World:
     title: str
     folder: Path
     domains: tuple[Domain, ...]
-    neutral: Texts
     guardrail: Texts
 
 
@@ -67,7 +68,6 @@ def demonstration(sizes: Sizes) -> World:
         title="The demonstration model",
         folder=model_folder(),
         domains=(_sums(sizes),),
-        neutral=tuple((p.prompt, p.careful) for p in sums.guardrail_for_validation(sizes.neutral)),
         guardrail=tuple((p.prompt, p.careful) for p in sums.guardrail_for_test(sizes.guardrail)),
     )
 
@@ -85,5 +85,6 @@ def _sums(sizes: Sizes) -> Domain:
         ),
         test=as_problems(sums.problems_for_test(sizes.test_problems), "test", "sums"),
         ablation=as_problems(sums.problems_for_test(sizes.ablation_problems), "test", "sums"),
+        neutral=tuple((p.prompt, p.careful) for p in sums.guardrail_for_validation(sizes.neutral)),
         instruction="Be careful and do not forget a carry.",
     )
