@@ -1,4 +1,4 @@
-"""``python -m benchmarks.alignment``: every arm in one process, one thread, one run.
+"""``python -m benchmarks.alignment``: every arm of a domain in one process, one thread, one run.
 
 Writes the results file and prints one JSON line for each goal. ``python -m
 benchmarks.alignment.page`` makes the page and the pictures of it.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import itertools
 import json
+import multiprocessing
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +28,7 @@ from benchmarks.alignment.measure import Bench
 from benchmarks.alignment.results import Arm, Point, Results, WorldResults, read_results
 from benchmarks.alignment.sizes import TINY, Sizes
 from benchmarks.alignment.steering import PALRS, steering_arms, unsteered
-from benchmarks.alignment.worlds import World, demonstration
+from benchmarks.alignment.worlds import Domain, World, demonstration
 from palrs_hub.demo import model_folder
 from palrs_hub.generation import complete
 from palrs_hub.loading import load_model, load_tokenizer
@@ -39,21 +41,40 @@ WORLDS: Final[dict[str, tuple[Path, Callable[[Sizes], World]]]] = {
 SOFTWARE: Final = ("torch", "transformers", "trl", "peft", "accelerate")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is run.
+
+    Attributes:
+        sizes: How much.
+        training: Whether DPO and SimPO are, which needs TRL.
+        ablations: Whether the ablations are.
+    """
+
+    sizes: Sizes
+    training: bool = True
+    ablations: bool = True
+
+
 def main() -> int:
     """Run every world."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="domains at once; an arm is never split"
+    )
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, to see that it runs")
     parser.add_argument("--without-training", action="store_true", help="leave out DPO and SimPO")
     parser.add_argument("--without-ablations", action="store_true")
     parser.add_argument("--world", choices=WORLDS, help="only this one; the file keeps the others")
     arguments = parser.parse_args()
-    results = run(
+    plan = Plan(
         TINY if arguments.tiny else Sizes(),
-        [arguments.world] if arguments.world else list(WORLDS),
         training=not arguments.without_training,
         ablations=not arguments.without_ablations,
     )
+    names = [arguments.world] if arguments.world else list(WORLDS)
+    results = run(plan, names, jobs=arguments.jobs)
     if arguments.world and arguments.output.exists():
         results = _merged(read_results(arguments.output), results)
     results.write(arguments.output)
@@ -62,33 +83,65 @@ def main() -> int:
     return 0
 
 
-def run(
-    sizes: Sizes, names: Sequence[str], *, training: bool = True, ablations: bool = True
-) -> Results:
+def run(plan: Plan, names: Sequence[str], *, jobs: int = 1) -> Results:
     """Measure these worlds, those of them that are there.
 
     Args:
-        sizes: How much is run.
+        plan: What is run.
         names: Names in WORLDS.
-        training: Whether DPO and SimPO are run, which needs TRL.
-        ablations: Whether the ablations are run.
+        jobs: Domains at once, each in a process of its own with one thread.
     """
-    if training and importlib.util.find_spec("trl") is None:
+    if plan.training and importlib.util.find_spec("trl") is None:
         raise SystemExit("DPO and SimPO need TRL: make bench-alignment installs it beside .venv.")
+    there = [name for name in names if WORLDS[name][0].is_dir()]
+    skipped = [f"{name}: its files are not on this machine" for name in names if name not in there]
+    for reason in skipped:
+        _tell(reason)
+    tasks = [
+        (name, domain.name, plan)
+        for name in there
+        for domain in WORLDS[name][1](plan.sizes).domains
+    ]
+    if jobs == 1:
+        parts = list(itertools.starmap(measured, tasks))
+    else:
+        # Spawned, for torch's threads do not survive a fork.
+        with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
+            parts = pool.starmap(measured, tasks, chunksize=1)
+    return Results(
+        settings={"sizes": asdict(plan.sizes), "jobs": jobs, **_software()},
+        worlds=tuple(_joined([part for part in parts if part.name == name]) for name in there),
+        skipped=tuple(skipped),
+    )
+
+
+def measured(name: str, domain: str, plan: Plan) -> WorldResults:
+    """Every arm and ablation of one domain, in this process."""
     # Both sides: threads of models this small wait for each other more than they work.
     torch.set_num_threads(1)
-    worlds, skipped = [], []
-    for name in names:
-        folder, build = WORLDS[name]
-        if not folder.is_dir():
-            skipped.append(f"{name}: its files are not on this machine")
-            _tell(skipped[-1])
-            continue
-        worlds.append(_measured(build(sizes), sizes, training=training, ablations=ablations))
-    return Results(
-        settings={"sizes": asdict(sizes), "threads": torch.get_num_threads(), **_software()},
-        worlds=tuple(worlds),
-        skipped=tuple(skipped),
+    world = WORLDS[name][1](plan.sizes)
+    (asked,) = (each for each in world.domains if each.name == domain)
+    model = load_model(world.folder)
+    bench = Bench(model, load_tokenizer(world.folder), world, plan.sizes)
+    # What the first call alone pays for is no arm's.
+    complete(model, bench.tokenizer, asked.problems.prompts[:2], max_new_tokens=4)
+    results = WorldResults(
+        name=world.name,
+        title=world.title,
+        parameters=model.num_parameters(),
+        domains={each.name: len(each.test.prompts) for each in world.domains},
+        arms=tuple(_arms(bench, asked, training=plan.training)),
+    )
+    return replace(results, points=tuple(_points(bench, asked, results)) if plan.ablations else ())
+
+
+def _joined(parts: Sequence[WorldResults]) -> WorldResults:
+    """One world of its domains' parts; each measured the unsteered model, which counts once."""
+    first, *others = parts
+    return replace(
+        first,
+        arms=(*first.arms, *(arm for part in others for arm in part.arms if arm.domain)),
+        points=tuple(point for part in parts for point in part.points),
     )
 
 
@@ -98,42 +151,25 @@ def _merged(before: Results, now: Results) -> Results:
     return replace(now, worlds=tuple((kept | fresh).values()))
 
 
-def _measured(world: World, sizes: Sizes, *, training: bool, ablations: bool) -> WorldResults:
-    model = load_model(world.folder)
-    bench = Bench(model, load_tokenizer(world.folder), world, sizes)
-    # What the first call alone pays for is no arm's.
-    complete(model, bench.tokenizer, world.domains[0].problems.prompts[:2], max_new_tokens=4)
-    results = WorldResults(
-        name=world.name,
-        title=world.title,
-        parameters=model.num_parameters(),
-        domains={domain.name: len(domain.test.prompts) for domain in world.domains},
-        arms=tuple(_arms(bench, training=training)),
-    )
-    return replace(results, points=tuple(_points(bench, results)) if ablations else ())
-
-
-def _arms(bench: Bench, *, training: bool) -> Iterator[Arm]:
+def _arms(bench: Bench, domain: Domain, *, training: bool) -> Iterator[Arm]:
     yield _told(bench, unsteered(bench))
-    for domain in bench.world.domains:
-        for arm in steering_arms(bench, domain):
+    for arm in steering_arms(bench, domain):
+        yield _told(bench, arm)
+    if training:
+        from benchmarks.alignment.training import training_arms
+
+        for arm in training_arms(bench, domain):
             yield _told(bench, arm)
-        if training:
-            from benchmarks.alignment.training import training_arms
-
-            for arm in training_arms(bench, domain):
-                yield _told(bench, arm)
 
 
-def _points(bench: Bench, results: WorldResults) -> Iterator[Point]:
-    for domain in bench.world.domains:
-        palrs, better = results.arm(PALRS, domain.name), better_training(results, domain.name)
-        if palrs:
-            _tell(f"{results.name}: ablations of {PALRS} on {domain.name}")
-            yield from vector_points(bench, domain, palrs)
-        if better:
-            _tell(f"{results.name}: ablations of {better.name} on {domain.name}")
-            yield from training_points(bench, domain, better)
+def _points(bench: Bench, domain: Domain, results: WorldResults) -> Iterator[Point]:
+    palrs, better = results.arm(PALRS, domain.name), better_training(results, domain.name)
+    if palrs:
+        _tell(f"{results.name}: ablations of {PALRS} on {domain.name}")
+        yield from vector_points(bench, domain, palrs)
+    if better:
+        _tell(f"{results.name}: ablations of {better.name} on {domain.name}")
+        yield from training_points(bench, domain, better)
 
 
 def _told(bench: Bench, arm: Arm) -> Arm:

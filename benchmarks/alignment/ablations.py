@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.alignment.measure import Bench
 from benchmarks.alignment.results import Arm, Point
-from benchmarks.alignment.steering import PALRS, VECTORS, find
+from benchmarks.alignment.steering import PALRS, VECTORS, find, switches_of
 from benchmarks.alignment.worlds import Domain
 from palrs_hub.errors import ExtractionError
 from palrs_hub.evaluate import accuracy
@@ -31,7 +31,7 @@ def vector_points(bench: Bench, domain: Domain, arm: Arm) -> Iterator[Point]:
     """Every ablation of the vector that PaLRS chose."""
     place = {"position": arm.settings["position"], "layer": arm.settings["layer"]}
     yield from _varied(
-        bench, domain, PALRS, bench.sizes.ablation_draws, _steered(bench, domain, place)
+        bench, domain, arm, bench.sizes.ablation_draws, _steered(bench, domain, place)
     )
     pairs = domain.pairs[: bench.sizes.pairs]
     for layer in range(bench.model.config.num_hidden_layers):
@@ -50,7 +50,7 @@ def training_points(bench: Bench, domain: Domain, arm: Arm) -> Iterator[Point]:
         model = trained(bench, domain, TRAININGS[arm.name], pairs, arm.settings["learning_rate"])
         return accuracy(model, bench.tokenizer, domain.ablation)
 
-    yield from _varied(bench, domain, arm.name, 1, run)
+    yield from _varied(bench, domain, arm, 1, run)
 
 
 def swapped(pairs: Pairs, share: float, seed: int) -> Pairs:
@@ -62,22 +62,22 @@ def swapped(pairs: Pairs, share: float, seed: int) -> Pairs:
     )
 
 
-def _varied(bench: Bench, domain: Domain, name: str, draws: int, run: Accuracy) -> Iterator[Point]:
+def _varied(bench: Bench, domain: Domain, arm: Arm, draws: int, run: Accuracy) -> Iterator[Point]:
     """Fewer or more pairs, then pairs of which some are the wrong way round."""
     sizes = bench.sizes
+    clean = domain.pairs[: sizes.pairs]
+    as_measured = arm.measured[0].first(len(domain.ablation.prompts)).accuracy(domain.name)
     for number in sizes.ablation_pairs:
-        if number <= len(domain.pairs):
-            distinct = draws if number < len(domain.pairs) else 1
-            taken = [
-                tuple(random.Random(seed).sample(domain.pairs, number)) for seed in range(distinct)
-            ]
-            yield Point(name, domain.name, "pairs", number, tuple(map(run, taken)))
+        if number == len(clean):
+            yield Point(arm.name, domain.name, "pairs", number, (as_measured,))
+        elif number <= len(domain.pairs):
+            drawn = range(draws if number < len(domain.pairs) else 1)
+            taken = (tuple(random.Random(seed).sample(domain.pairs, number)) for seed in drawn)
+            yield Point(arm.name, domain.name, "pairs", number, tuple(map(run, taken)))
     for share in sizes.ablation_noise:
-        noisy = [
-            swapped(domain.pairs[: sizes.pairs], share, seed)
-            for seed in range(draws if share else 1)
-        ]
-        yield Point(name, domain.name, "noise", share, tuple(map(run, noisy)))
+        noisy = (swapped(clean, share, seed) for seed in range(draws))
+        found = tuple(map(run, noisy)) if share else (as_measured,)
+        yield Point(arm.name, domain.name, "noise", share, found)
 
 
 def _steered(
@@ -88,7 +88,7 @@ def _steered(
 ) -> Accuracy:
     vector = VECTORS[PALRS]
     if switches is not None:
-        vector = replace(vector, switches=switches, raw=switches)
+        vector = replace(vector, switches=(switches,), raw=(switches,))
 
     def run(pairs: Pairs) -> float:
         try:
@@ -107,7 +107,7 @@ def _steered(
 def _positions(bench: Bench, pairs: Pairs) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every read position that PaLRS's own input format has, and the mean over the response."""
     vector = VECTORS[PALRS]
-    switches = vector.switches if bench.tokenizer.chat_template else vector.raw
+    (switches,) = switches_of(bench, vector)
     extraction = extract(bench.model, bench.tokenizer, pairs, vector.method, **switches)
     for position in extraction.positions:
         yield position, switches

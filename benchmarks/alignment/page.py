@@ -79,7 +79,7 @@ def page(results: Results) -> str:
         software=", ".join(
             f"{name} {version}"
             for name, version in results.settings.items()
-            if name not in ("sizes", "threads")
+            if name not in ("sizes", "jobs")
         ),
         skipped="".join(f"\n\nNot run: {reason}." for reason in results.skipped),
     )

@@ -159,11 +159,7 @@ def _legend(world: WorldResults, domain: str, arms: Sequence[Arm]) -> Iterator[s
         yield svg.text(LEGEND + 226, y + 4, f"{arm.accuracy(domain):.1%}", "end")
         yield svg.text(LEGEND + 302, y + 4, f"{arm.seconds.processor:.1f} s", "end dim")  # type: ignore[union-attr]
         y += 20
-    for name, kind in (
-        (UNSTEERED, "unsteered"),
-        (RANDOM, "random"),
-        *((name, "") for name in (INSTRUCTION, EXAMPLE)),
-    ):
+    for name in (UNSTEERED, RANDOM, INSTRUCTION, EXAMPLE):
         arm = world.arm(name, domain)
         if arm:
             if name in LEVELS:

@@ -15,6 +15,7 @@ from benchmarks.alignment.results import Arm
 from benchmarks.alignment.worlds import Domain
 from palrs_hub.errors import ExtractionError
 from palrs_hub.evaluate import random_like
+from palrs_hub.evidence import Cell
 from palrs_hub.extraction import Extraction, extract
 from palrs_hub.instruction import instructed
 from palrs_hub.methods import METHODS
@@ -39,24 +40,36 @@ class Vector:
 
     Attributes:
         method: Its name in METHODS.
-        switches: Other than the method's preset, where the model has a chat template.
+        switches: Other than the method's preset where the model has a chat template; more than one
+            set of them is chosen from on validation, too.
         raw: The same where it has none.
     """
 
     method: str
-    switches: dict[str, Any]
-    raw: dict[str, Any]
+    switches: tuple[dict[str, Any], ...]
+    raw: tuple[dict[str, Any], ...]
 
+
+_VALIDATION: Final = {"choice": "validation"}
+_MEAN: Final = {"positions": "response_mean"}
+_CONVERSATION: Final = {"input_format": "conversation"}
+_LAST: Final = {"input_format": "raw", "positions": "last"}
 
 VECTORS: Final[dict[str, Vector]] = {
-    PALRS: Vector(
+    PALRS: Vector("palrs", (_VALIDATION,), (_VALIDATION | _LAST,)),
+    "PaLRS, reading chosen too": Vector(
         "palrs",
-        {"choice": "validation"},
-        {"choice": "validation", "input_format": "raw", "positions": "last"},
+        (
+            _VALIDATION,
+            _VALIDATION | _MEAN,
+            _VALIDATION | _CONVERSATION,
+            _VALIDATION | _CONVERSATION | _MEAN,
+        ),
+        (_VALIDATION | _LAST, _VALIDATION | _LAST | _MEAN),
     ),
-    PRESET: Vector("palrs", {}, {"input_format": "raw", "positions": "last"}),
-    "mean difference": Vector("mean_difference", {}, {"input_format": "raw"}),
-    "BiPO": Vector("bipo", {}, {"input_format": "raw"}),
+    PRESET: Vector("palrs", ({},), (_LAST,)),
+    "mean difference": Vector("mean_difference", ({},), ({"input_format": "raw"},)),
+    "BiPO": Vector("bipo", ({},), ({"input_format": "raw"},)),
 }
 
 
@@ -68,6 +81,18 @@ class Found:
     selected: Selected
     seconds: Seconds
     one_run: Seconds
+    tried: int = 0
+
+    @property
+    def judged(self) -> list[Cell]:
+        """The cells that answered the validation problems."""
+        cells = self.selected.selection.cells
+        return [cell for cell in cells if cell.accuracy is not None]
+
+    @property
+    def accuracy(self) -> float:
+        """The highest of them."""
+        return max(cell.accuracy or 0.0 for cell in self.judged)
 
     @property
     def addend(self) -> Any:  # noqa: ANN401 - a numpy array
@@ -127,42 +152,55 @@ def find(
     Raises:
         ExtractionError: No setting helps without harm.
     """
-    seconds, one_run = Seconds(), Seconds()
-    switches = vector.switches if bench.tokenizer.chat_template else vector.raw
-    with seconds.running():
-        with one_run.running():
-            extraction = extract(
-                bench.model,
-                bench.tokenizer,
-                pairs or domain.pairs[: bench.sizes.pairs],
-                vector.method,
-                **switches,
-            )
-        selected = select(
-            bench.model,
-            bench.tokenizer,
-            extraction,
-            domain.validation,
-            problems=domain.problems,
-            neutral=domain.neutral,
-            finalists=finalists or bench.sizes.finalists,
-            position=position,
-            layer=layer,
-        )
-    return Found(extraction, selected, seconds, one_run)
+    seconds, found, refused = Seconds(), [], ""
+    for switches in switches_of(bench, vector):
+        one_run = Seconds()
+        with seconds.running():
+            with one_run.running():
+                extraction = extract(
+                    bench.model,
+                    bench.tokenizer,
+                    pairs or domain.pairs[: bench.sizes.pairs],
+                    vector.method,
+                    **switches,
+                )
+            try:
+                selected = select(
+                    bench.model,
+                    bench.tokenizer,
+                    extraction,
+                    domain.validation,
+                    problems=domain.problems,
+                    neutral=domain.neutral,
+                    finalists=finalists or bench.sizes.finalists,
+                    position=position,
+                    layer=layer,
+                )
+            except ExtractionError as error:
+                refused = str(error)
+                continue
+        found.append(Found(extraction, selected, seconds, one_run))
+    if not found:
+        raise ExtractionError(refused)
+    tried = sum(len(each.judged) for each in found)
+    return dataclasses.replace(max(found, key=lambda each: each.accuracy), tried=tried)
+
+
+def switches_of(bench: Bench, vector: Vector) -> tuple[dict[str, Any], ...]:
+    """Those that fit the bench's model."""
+    return vector.switches if bench.tokenizer.chat_template else vector.raw
 
 
 def _steered(bench: Bench, domain: Domain, name: str, found: Found) -> Arm:
     chosen = found.selected
     with adding(bench.model, chosen.layer, found.addend):
         measured = measure(bench)
-    judged = [cell for cell in chosen.selection.cells if cell.accuracy is not None]
     return Arm(
         name,
         "steering",
         domain.name,
         measured=(measured,),
-        validation=max(cell.accuracy or 0.0 for cell in judged),
+        validation=found.accuracy,
         settings={
             "position": chosen.position,
             "layer": chosen.layer,
@@ -170,10 +208,10 @@ def _steered(bench: Bench, domain: Domain, name: str, found: Found) -> Arm:
             "unit": found.extraction.switches.scale,
             "input_format": found.extraction.switches.input_format,
         },
-        tried=len(judged),
+        tried=found.tried,
         grid=tuple(
             cell.model_dump(include={"position", "layer", "coefficient", "accuracy", "side_effect"})
-            for cell in judged
+            for cell in found.judged
         ),
         seconds=found.seconds,
         one_run=found.one_run,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.alignment import page
-from benchmarks.alignment.__main__ import run
+from benchmarks.alignment.__main__ import Plan, run
 from benchmarks.alignment.ablations import swapped
 from benchmarks.alignment.choice import Check, choose, is_hopeless
 from benchmarks.alignment.clock import Seconds
@@ -39,7 +39,7 @@ def arm(name, kind, solved, perplexity=2.0, seconds=None, **others):
 
 def results(*arms, points=()):
     world = WorldResults("tiny", "A <tiny> model", 1000, {"sums": 8}, arms, points)
-    return Results({"sizes": vars(TINY), "threads": 1, "python": "3"}, (world,))
+    return Results({"sizes": vars(TINY), "jobs": 1, "python": "3"}, (world,))
 
 
 SOME = (
@@ -105,7 +105,7 @@ def test_pictures_are_well_formed_and_name_what_they_show(axis):
 
 
 def test_the_steering_side_runs_without_trl():
-    found = run(TINY, ["demonstration"], training=False)
+    found = run(Plan(TINY, training=False), ["demonstration"])
     (world,) = found.worlds
     domain = next(iter(world.domains))
     palrs, before = world.arm("PaLRS", domain), world.arm("unsteered", domain)
