@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.alignment.measure import Bench
 from benchmarks.alignment.results import Arm, Point
 from benchmarks.alignment.steering import PALRS, VECTORS, find, switches_of
+from benchmarks.alignment.trainings import TRAININGS
 from benchmarks.alignment.worlds import Domain
 from palrs_hub.errors import ExtractionError
 from palrs_hub.evaluate import accuracy
@@ -44,7 +45,7 @@ def vector_points(bench: Bench, domain: Domain, arm: Arm) -> Iterator[Point]:
 
 def training_points(bench: Bench, domain: Domain, arm: Arm) -> Iterator[Point]:
     """The ablations that a training run has too, one draw each."""
-    from benchmarks.alignment.training import TRAININGS, trained
+    from benchmarks.alignment.training import trained
 
     def run(pairs: Pairs) -> float:
         model = trained(bench, domain, TRAININGS[arm.name], pairs, arm.settings["learning_rate"])

@@ -35,17 +35,17 @@ class Sizes:
     neutral: int = 12
     test_problems: int = 200
     guardrail: int = 200
-    random_directions: int = 5
+    random_directions: int = 4
     finalists: int = 8
     batch_size: int = 16
     full_rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
     lora_rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
-    checks: tuple[int, ...] = (1, 2, 3, 5, 8)
+    checks: tuple[int, ...] = (1, 2, 4, 8)
     ablation_pairs: tuple[int, ...] = (5, 10, 25, 50, 100, 200)
     ablation_noise: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4)
     ablation_draws: int = 2
-    ablation_finalists: int = 4
-    ablation_problems: int = 60
+    ablation_finalists: int = 3
+    ablation_problems: int = 50
 
     @property
     def most_pairs(self) -> int:

@@ -14,8 +14,8 @@ from benchmarks.alignment.measure import Bench, measure
 from benchmarks.alignment.results import Arm
 from benchmarks.alignment.worlds import Domain
 from palrs_hub.errors import ExtractionError
-from palrs_hub.evaluate import random_like
 from palrs_hub.evidence import Cell
+from palrs_hub.experiment import random_like
 from palrs_hub.extraction import Extraction, extract
 from palrs_hub.instruction import instructed
 from palrs_hub.methods import METHODS
@@ -59,12 +59,7 @@ VECTORS: Final[dict[str, Vector]] = {
     PALRS: Vector("palrs", (_VALIDATION,), (_VALIDATION | _LAST,)),
     "PaLRS, reading chosen too": Vector(
         "palrs",
-        (
-            _VALIDATION,
-            _VALIDATION | _MEAN,
-            _VALIDATION | _CONVERSATION,
-            _VALIDATION | _CONVERSATION | _MEAN,
-        ),
+        (_VALIDATION, _VALIDATION | _CONVERSATION | _MEAN),
         (_VALIDATION | _LAST, _VALIDATION | _LAST | _MEAN),
     ),
     PRESET: Vector("palrs", ({},), (_LAST,)),

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from benchmarks.alignment.choice import Check, choose, is_hopeless
 from benchmarks.alignment.clock import Seconds
 from benchmarks.alignment.measure import Bench, measure
 from benchmarks.alignment.results import Arm
+from benchmarks.alignment.trainings import TRAININGS, Training
 from benchmarks.alignment.worlds import Domain
 from palrs_hub.evaluate import accuracy
 from palrs_hub.inputs import encode_response
@@ -41,36 +41,11 @@ BETA: Final = {"DPO": 0.1, "SimPO": 2.0}
 """As the two papers have it (2305.18290; 2405.14734, with a target margin of half of it)."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """A way to train.
-
-    Attributes:
-        loss: ``DPO`` or ``SimPO``.
-        lora: Whether adapters are trained instead of all weights.
-    """
-
-    loss: str
-    lora: bool
-
-
-TRAININGS: Final[dict[str, Training]] = {
-    "DPO, all weights": Training("DPO", lora=False),
-    "DPO, LoRA": Training("DPO", lora=True),
-    "SimPO, all weights": Training("SimPO", lora=False),
-    "SimPO, LoRA": Training("SimPO", lora=True),
-}
-
-
-def training_arms(bench: Bench, domain: Domain) -> Iterator[Arm]:
-    """Every arm of one domain that trains."""
+def training_arm(bench: Bench, domain: Domain, name: str) -> Arm:
+    """One arm of one domain: settings chosen, trained at them, measured."""
     datasets.disable_progress_bars()
     transformers.logging.set_verbosity_error()
-    for name, training in TRAININGS.items():
-        yield _arm(bench, domain, name, training)
-
-
-def _arm(bench: Bench, domain: Domain, name: str, training: Training) -> Arm:
+    training = TRAININGS[name]
     sizes = bench.sizes
     pairs = domain.pairs[: sizes.pairs]
     seconds, one_run = Seconds(), Seconds()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from benchmarks.alignment.sizes import Sizes
-from palrs_hub.demo import model_folder
-from palrs_hub.demo import problems as sums
-from palrs_hub.demo.search import as_problems
+from palrs_hub.demo import domains, model_folder
 from palrs_hub.evaluate import Problems
 from palrs_hub.pairs import PreferencePair
 from palrs_hub.pairs.pair import Text
 
 Texts = tuple[tuple[Text, Text], ...]
 """Prompts and responses."""
+
+INSTRUCTIONS: Final = {
+    "sums": "Be careful and do not forget a carry.",
+    "code": "Be careful and do not forget parentheses, bounds and guards.",
+}
 
 
 @dataclass(frozen=True)
@@ -67,24 +71,22 @@ def demonstration(sizes: Sizes) -> World:
         name="demonstration",
         title="The demonstration model",
         folder=model_folder(),
-        domains=(_sums(sizes),),
-        guardrail=tuple((p.prompt, p.careful) for p in sums.guardrail_for_test(sizes.guardrail)),
+        domains=tuple(_domain(name, sizes) for name in domains.DOMAINS),
+        guardrail=tuple(domains.ordinary_texts("guardrail", sizes.guardrail)),
     )
 
 
-def _sums(sizes: Sizes) -> Domain:
-    def paired(problems: list[sums.Problem]) -> tuple[PreferencePair, ...]:
-        return tuple(PreferencePair(p.prompt, p.careful, p.sloppy) for p in problems)
-
+def _domain(name: str, sizes: Sizes) -> Domain:
+    domain = domains.DOMAINS[name]
+    half = sizes.neutral // 2
+    agreed = domain.agreed_texts("validation", half)
     return Domain(
-        name="sums",
-        pairs=paired(sums.problems_for_pairs(sizes.most_pairs)),
-        validation=paired(sums.problems_for_validation(sizes.validation_pairs)),
-        problems=as_problems(
-            sums.problems_for_validation(sizes.validation_problems), "validation", "sums"
-        ),
-        test=as_problems(sums.problems_for_test(sizes.test_problems), "test", "sums"),
-        ablation=as_problems(sums.problems_for_test(sizes.ablation_problems), "test", "sums"),
-        neutral=tuple((p.prompt, p.careful) for p in sums.guardrail_for_validation(sizes.neutral)),
-        instruction="Be careful and do not forget a carry.",
+        name=name,
+        pairs=tuple(domain.pairs("pairs", sizes.most_pairs)),
+        validation=tuple(domain.pairs("validation", sizes.validation_pairs)),
+        problems=domain.validation_problems(sizes.validation_problems),
+        test=domain.test_problems(sizes.test_problems),
+        ablation=domain.test_problems(sizes.ablation_problems),
+        neutral=(*agreed, *domains.ordinary_texts("validation", half)),
+        instruction=INSTRUCTIONS[name],
     )

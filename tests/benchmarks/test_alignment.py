@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.alignment import page
-from benchmarks.alignment.__main__ import Plan, run
 from benchmarks.alignment.ablations import swapped
 from benchmarks.alignment.choice import Check, choose, is_hopeless
 from benchmarks.alignment.clock import Seconds
 from benchmarks.alignment.goals import goal_rows
 from benchmarks.alignment.plots import AXES, ablations_plot, seconds_plot
 from benchmarks.alignment.results import Arm, Measured, Point, Results, WorldResults, read_results
+from benchmarks.alignment.runner import Plan, run
 from benchmarks.alignment.sizes import TINY
 from benchmarks.alignment.stories import is_happy
 from palrs_hub.pairs import PreferencePair
