@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from benchmarks.alignment.results import Arm, Results, WorldResults
-from benchmarks.alignment.steering import PALRS, UNSTEERED
+from benchmarks.alignment.steering import PALRS_ARMS, UNSTEERED
 
 FASTER: Final = 10.0
 GAINS: Final = {"sums": 0.5, "code": 0.3}
@@ -17,7 +17,7 @@ def goal_rows(results: Results) -> Iterator[dict[str, Any]]:
     """Every goal of every domain, reached or not."""
     for world in results.worlds:
         for domain in world.domains:
-            palrs, before = world.arm(PALRS, domain), world.arm(UNSTEERED, domain)
+            palrs, before = better_palrs(world, domain), world.arm(UNSTEERED, domain)
             better = better_training(world, domain)
             where = {"model": world.name, "domain": domain}
             if palrs and before:
@@ -27,11 +27,19 @@ def goal_rows(results: Results) -> Iterator[dict[str, Any]]:
 
 
 def better_training(world: WorldResults, domain: str) -> Arm | None:
-    """The trained arm of the highest accuracy on validation, of equals the quickest."""
-    trained = [
-        arm for arm in world.arms if (arm.kind, arm.domain) == ("training", domain) and arm.seconds
-    ]
-    return max(trained, key=lambda arm: (arm.validation, -arm.seconds.processor), default=None)  # type: ignore[union-attr]
+    """The better of DPO and SimPO."""
+    return _better(arm for arm in world.arms if (arm.kind, arm.domain) == ("training", domain))
+
+
+def better_palrs(world: WorldResults, domain: str) -> Arm | None:
+    """The better of PaLRS's arms, by the same rule."""
+    return _better(world.arm(name, domain) for name in PALRS_ARMS)
+
+
+def _better(arms: Iterable[Arm | None]) -> Arm | None:
+    """The arm of the highest accuracy on validation, of equals the quickest."""
+    measured = [arm for arm in arms if arm and arm.seconds]
+    return max(measured, key=lambda arm: (arm.validation, -arm.seconds.processor), default=None)  # type: ignore[union-attr]
 
 
 def ratios(palrs: Arm, better: Arm) -> dict[str, float]:
@@ -57,6 +65,7 @@ def _speed_rows(palrs: Arm, better: Arm) -> Iterator[dict[str, Any]]:
     for row, name in (("alignment_speed", "seconds"), ("alignment_one_run", "one_run")):
         yield _row(row, found[name], FASTER, found[name] >= FASTER) | {
             "wall_clock_ratio": round(found[f"{name}wall"], 2),
+            "of": palrs.name,
             "against": better.name,
         }
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks.alignment.goals import better_training, goal_rows, ratios
+from benchmarks.alignment.goals import better_palrs, better_training, goal_rows, ratios
 from benchmarks.alignment.plots import ablations_plot, seconds_plot
 from benchmarks.alignment.results import Arm, Results, WorldResults, read_results
-from benchmarks.alignment.steering import PALRS, UNSTEERED
+from benchmarks.alignment.steering import UNSTEERED
 
 ROOT: Final = Path(__file__).parents[2]
 RESULTS: Final = ROOT / "benchmarks" / "results" / "alignment.json"
@@ -91,14 +91,14 @@ def summary(results: Results) -> list[str]:
 
 
 def _summary(world: WorldResults, domain: str) -> str:
-    palrs, better = world.arm(PALRS, domain), better_training(world, domain)
+    palrs, better = better_palrs(world, domain), better_training(world, domain)
     before = world.arm(UNSTEERED, domain)
     if palrs is None or better is None or before is None:
         return f"{world.title}, {domain}: incomplete."
     found = ratios(palrs, better)
     return (
         f"{world.title}, {domain}: {before.accuracy(domain):.1%} unsteered, "
-        f"{palrs.accuracy(domain):.1%} by PaLRS in {palrs.seconds.processor:.1f} s, "  # type: ignore[union-attr]
+        f"{palrs.accuracy(domain):.1%} by {palrs.name} in {palrs.seconds.processor:.1f} s, "  # type: ignore[union-attr]
         f"{better.accuracy(domain):.1%} by {better.name} in {better.seconds.processor:.1f} s "  # type: ignore[union-attr]
         f"({found['seconds']:.1f} times as long; one training run {found['one_run']:.1f} times as "
         "long as one extraction)."
@@ -137,7 +137,7 @@ def _row(world: WorldResults, arm: Arm, domain: str, others: list[str]) -> str:
         found = arm.measured[0].beyond(before.measured[0], domain)
         gain = f"{found.difference:+.1%} ({found.low:+.1%} to {found.high:+.1%})"
     cells = [
-        f"**{arm.name}**" if arm.name == PALRS else arm.name,
+        f"**{arm.name}**" if arm is better_palrs(world, domain) else arm.name,
         f"{arm.accuracy(domain):.1%}{spread}",
         gain,
         *(f"{arm.accuracy(other):.1%}" for other in others),
@@ -157,7 +157,7 @@ def _goal_table(results: Results) -> Iterator[str]:
         times = row["row"] in ("alignment_speed", "alignment_one_run")
         shown = "{:.1f} times" if times else "{:+.1%}"
         least = "at most" if row["row"] == "alignment_guardrail" else "at least"
-        against = f" ({row['against']})" if "against" in row else ""
+        against = f" ({row['against']}, {row['of']})" if "against" in row else ""
         yield (
             f"| {row['model']}, {row['domain']} | {GOALS[row['row']]}{against} | {least} "
             f"{shown.format(row['goal'])} | {shown.format(row['ratio'])} | "
@@ -169,7 +169,7 @@ def _losses(results: Results) -> Iterator[str]:
     """Every arm that PaLRS does not beat, and in what."""
     for world in results.worlds:
         for domain in world.domains:
-            palrs = world.arm(PALRS, domain)
+            palrs = better_palrs(world, domain)
             lost = [] if palrs is None else list(_ahead(world, domain, palrs))
             if palrs is None:
                 lost = ["PaLRS gave no vector"]

@@ -29,7 +29,9 @@ INSTRUCTION: Final = "instruction in the prompt"
 EXAMPLE: Final = "example in the prompt"
 RANDOM: Final = "random directions"
 PALRS: Final = "PaLRS"
+READING: Final = "PaLRS, reading chosen too"
 PRESET: Final = "PaLRS, paper's preset"
+PALRS_ARMS: Final = (PALRS, READING, PRESET)
 
 Ask = Callable[[Sequence[Text]], tuple[Text, ...]]
 
@@ -57,7 +59,7 @@ _LAST: Final = {"input_format": "raw", "positions": "last"}
 
 VECTORS: Final[dict[str, Vector]] = {
     PALRS: Vector("palrs", (_VALIDATION,), (_VALIDATION | _LAST,)),
-    "PaLRS, reading chosen too": Vector(
+    READING: Vector(
         "palrs",
         (_VALIDATION, _VALIDATION | _CONVERSATION | _MEAN),
         (_VALIDATION | _LAST, _VALIDATION | _LAST | _MEAN),
