@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from palrs_hub.vector import Array, SteeringVector
 
 INSTEAD: Final = (
-    "Use instead: the vLLM plugin (`palrs-hub vllm ID`), a control vector for llama.cpp (`palrs-hub "
-    "export ID --format gguf`), or attach the vector in transformers."
+    "Use instead: the vLLM plugin (`palrs-hub vllm ID`), a control vector for llama.cpp "
+    "(`palrs-hub export ID --format gguf`), or attach the vector in transformers."
 )
 
 

@@ -23,7 +23,6 @@ from palrs_hub.engines.addends import INSTEAD, addends
 from palrs_hub.engines.as_llama import float_type, llama_config, to_bytes
 from palrs_hub.engines.biases import BIASES
 from palrs_hub.engines.checkpoint import (
-    INDEX_FILE,
     Files,
     Piece,
     given,
@@ -42,9 +41,10 @@ if TYPE_CHECKING:
     from palrs_hub.vector import Array, SteeringVector
 
 # Weights in other forms, and code: a baked checkpoint has neither.
-_LEFT_OUT: Final = frozenset(
-    ".safetensors .bin .pt .pth .ckpt .gguf .onnx .h5 .msgpack .ot .py .md".split()
-)
+_LEFT_OUT: Final = (
+    ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx", ".h5", ".msgpack", ".ot",
+    ".py", ".md", ".index.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,10 @@ def _config(folder: Path) -> PretrainedConfig:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"Cannot read the config of {folder}: {error}") from error
+    return config
 
 
 def _row(config: Any) -> Bias:  # noqa: ANN401 - a config of transformers
@@ -151,7 +152,10 @@ def _row(config: Any) -> Bias:  # noqa: ANN401 - a config of transformers
 
 
 def _plan(
-    folder: Path, config: Any, row: Bias, added: dict[int, Array]  # noqa: ANN401
+    folder: Path,
+    config: Any,  # noqa: ANN401
+    row: Bias,
+    added: dict[int, Array],
 ) -> tuple[Files, dict[str, Any]]:
     """The new files, tensor by tensor, and the new config; nothing is written yet."""
     stored = read_checkpoint(folder)
@@ -233,9 +237,8 @@ def _required(files: Files, tensor: str) -> tuple[str, int]:
 def _copy_the_rest(source: Path, target: Path) -> None:
     """Tokenizer, templates, licence: what stands beside the weights."""
     for path in sorted(source.iterdir()):
-        if path.is_file() and path.suffix not in _LEFT_OUT and path.name != INDEX_FILE:
-            if not path.name.startswith(".") and not path.name.endswith(".index.json"):
-                shutil.copyfile(path, target / path.name)
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(_LEFT_OUT):
+            shutil.copyfile(path, target / path.name)
 
 
 def _how(model_type: str, row: Bias) -> str:

@@ -91,7 +91,13 @@ BIASES: Final[dict[str, Bias]] = {
     "gemma": Bias(_DOWN, flag="mlp_bias", also=_GATED, rewrite=as_llama.GEMMA),
     "mistral": Bias(_DOWN, flag="mlp_bias", also=_GATED, rewrite=as_llama.MISTRAL),
     "phi3": Bias(_DOWN, flag="mlp_bias", also=_GATED, rewrite=as_llama.PHI3),
-    "qwen2": Bias(
-        _DOWN, flag="mlp_bias", also=(*_GATED, _ATTENTION[3]), rewrite=as_llama.QWEN2
-    ),
+    "qwen2": Bias(_DOWN, flag="mlp_bias", also=(*_GATED, _ATTENTION[3]), rewrite=as_llama.QWEN2),
 }
+
+# Where an adapter beside the weights can hold it: every row whose config does not matter, and
+# architectures whose checkpoint has no place for a bias.
+ADAPTED: Final[dict[str, str]] = {
+    name: row.module
+    for name, row in BIASES.items()
+    if row.divided_by is None and not row.only_if and row.module == _DOWN
+} | {"gpt_neox": BIASES["gpt_neox"].module, "qwen3": _DOWN}
