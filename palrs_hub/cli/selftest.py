@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 @click.option("--url", help="Address of a running server of vLLM.")
 @click.option("--served-model", help="Its name of the model, where it serves several.")
 @click.option("--api-key", envvar="VLLM_API_KEY", help="The server's key.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0, max=1),
+    default=0.1,
+    show_default=True,
+    help="How far from the vector's whole effect the engine may be; more for coarse quantisation.",
+)
 @token_option
 @local_option
 @json_option
@@ -37,6 +44,7 @@ def command(
     url: str | None,
     served_model: str | None,
     api_key: str | None,
+    tolerance: float,
     token: str | None,
     local_files_only: bool,
     as_json: bool,
@@ -53,7 +61,7 @@ def command(
     where = {"token": token, "local_files_only": local_files_only}
     server = {"url": url, "model": served_model, "api_key": api_key}
     with _asked(engine, test, export, model, server, where) as ask:
-        verdict = run_selftest(test, ask)
+        verdict = run_selftest(test, ask, tolerance=tolerance)
     if as_json:
         output.show_json({"engine": engine, "steered": verdict.is_steered, **vars(verdict)})
         if not verdict.is_steered:

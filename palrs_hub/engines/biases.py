@@ -94,10 +94,10 @@ BIASES: Final[dict[str, Bias]] = {
     "qwen2": Bias(_DOWN, flag="mlp_bias", also=(*_GATED, _ATTENTION[3]), rewrite=as_llama.QWEN2),
 }
 
-# Where an adapter beside the weights can hold it: every row whose config does not matter, and
-# architectures whose checkpoint has no place for a bias.
+# Where an adapter beside the weights can hold it: rows whose config does not matter, and whose class
+# can be made without one (Nemotron's cannot); and a type whose checkpoint has no place for a bias.
 ADAPTED: Final[dict[str, str]] = {
     name: row.module
     for name, row in BIASES.items()
-    if row.divided_by is None and not row.only_if and row.module == _DOWN
+    if row.divided_by is None and row.module == _DOWN and name != "nemotron"
 } | {"gpt_neox": BIASES["gpt_neox"].module, "qwen3": _DOWN}

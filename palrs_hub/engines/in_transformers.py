@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,10 @@ def _adapted(model: torch.nn.Module, folder: Path) -> Iterator[None]:
         from peft import PeftModel
     except ImportError as error:
         raise MissingExtraError("Loading a PEFT adapter", "peft") from error
-    adapted = PeftModel.from_pretrained(model, str(folder))
+    with warnings.catch_warnings():
+        # That it could not be merged; and transformers' own names, which PEFT still reads.
+        warnings.simplefilter("ignore")
+        adapted = PeftModel.from_pretrained(model, str(folder))
     try:
         yield
     finally:

@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from palrs_hub.vector import SteeringVector
 
 FORMAT: Final = "palrs-hub-selftest"
-FOLDER_FILE: Final = "palrs_hub_selftest.json"
+FOLDER_FILE: Final = "palrs_hub.selftest.json"
 FILE_SUFFIX: Final = ".selftest.json"
 TOP_TOKENS: Final = 8
 PREFIXES: Final = 4
 MAX_BYTES: Final = 1024 * 1024
-# An effect this small cannot be told from an engine's rounding.
-SMALLEST_EFFECT: Final = 0.02
-# How far from the whole effect an engine may be, rounding and quantisation included.
-SHARE_TOLERANCE: Final = 0.25
+# How far an engine may be from the whole effect: a neighbouring layer is farther.
+TOLERANCE: Final = 0.1
+# What two engines may differ by, in nats; of 16 bits the order of rounding makes more.
+_ROUNDING: Final = {"float32": 0.02}
+_ROUNDING_16_BITS: Final = 0.1
 FEWEST_TOKENS: Final = 3
 
 # Token ids -> log-probabilities of the next token, by token id; perhaps only of the likeliest.
@@ -91,6 +92,8 @@ class Verdict:
         from_steered: Largest difference from the steered log-probabilities.
         from_unsteered: Largest difference from the unsteered ones.
         effect: Largest difference between the two.
+        tolerance: How far the share may be from 1.
+        allowed: How large the difference from the steered ones may be.
         tokens: How many log-probabilities were compared.
     """
 
@@ -98,13 +101,14 @@ class Verdict:
     from_steered: float
     from_unsteered: float
     effect: float
+    tolerance: float
+    allowed: float
     tokens: int
 
     @property
     def is_steered(self) -> bool:
-        """Whether the engine steers as the vector says, up to rounding or quantisation."""
-        near = self.from_steered <= max(self.effect / 2, SMALLEST_EFFECT)
-        return near and abs(self.share - 1) <= SHARE_TOLERANCE
+        """Whether the engine steers as the vector says."""
+        return self.from_steered <= self.allowed and abs(self.share - 1) <= self.tolerance
 
 
 def record_selftest(
@@ -143,7 +147,7 @@ def record_selftest(
         questions=questions,
     )
     effect = max(abs(a - b) for q in questions for a, b in zip(q.steered, q.unsteered, strict=True))
-    if effect < SMALLEST_EFFECT:
+    if effect < 2 * _rounding(test):
         raise SteeringError(
             f"This vector moves log-probabilities by {effect:.2g} on the probe's text: no "
             "self-test could tell whether an engine applies it. A larger coefficient, or `--no-selftest`."
@@ -180,8 +184,14 @@ def selftest_path(export: Path) -> Path:
     return export / FOLDER_FILE if export.is_dir() else export.with_name(export.name + FILE_SUFFIX)
 
 
-def run_selftest(test: SelfTest, ask: Ask) -> Verdict:
+def run_selftest(test: SelfTest, ask: Ask, *, tolerance: float = TOLERANCE) -> Verdict:
     """Ask an engine the questions.
+
+    Args:
+        test: The self-test.
+        ask: The engine.
+        tolerance: How far it may be from the whole effect, as a share of it; a quantised engine
+            needs more than the default.
 
     Raises:
         SteeringError: It does not tell the log-probabilities of enough of the tokens.
@@ -206,6 +216,8 @@ def run_selftest(test: SelfTest, ask: Ask) -> Verdict:
         from_steered=float(np.abs(engine - steered).max()),
         from_unsteered=float(np.abs(engine - unsteered).max()),
         effect=float(np.abs(moved).max()),
+        tolerance=tolerance,
+        allowed=max(tolerance * float(np.abs(moved).max()), _rounding(test)),
         tokens=len(rows),
     )
 
@@ -218,18 +230,22 @@ def require_steered(verdict: Verdict, engine: str) -> None:
     """
     if verdict.is_steered:
         return
-    if verdict.from_unsteered < verdict.from_steered and abs(verdict.share) <= SHARE_TOLERANCE:
+    if verdict.from_unsteered <= verdict.allowed:
         found = "Steering did NOT take effect: this engine answers as the unsteered model does."
     else:
         found = (
             "This engine answers neither as the steered nor as the unsteered model: another model, "
-            "layer or coefficient, or a coarse quantisation."
+            "layer or coefficient, or a coarse quantisation (`--tolerance`)."
         )
     raise SteeringError(
         f"{engine}: {found} Share of the vector's effect: {verdict.share:.2f} (1 expected); largest "
         f"difference from the steered log-probabilities {verdict.from_steered:.3g}, from the "
         f"unsteered {verdict.from_unsteered:.3g}, the vector's effect {verdict.effect:.3g}."
     )
+
+
+def _rounding(test: SelfTest) -> float:
+    return _ROUNDING.get(test.dtype, _ROUNDING_16_BITS)
 
 
 def _next_tokens(model: torch.nn.Module, prompt: Sequence[int]) -> torch.Tensor:

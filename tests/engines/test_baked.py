@@ -15,7 +15,7 @@ from palrs_hub.engines import checkpoint
 from palrs_hub.engines.baked import bake
 from palrs_hub.engines.biases import BIASES
 from palrs_hub.errors import IncompatibleError, ModelError, UsageError
-from tests.engines.models import IDS, log_probabilities, tiny
+from tests.engines.models import log_probabilities, tiny
 from tests.vectors import vector_for
 
 
@@ -237,7 +237,3 @@ def copied(base, tmp_path):
     folder, vector = base
     shutil.copytree(folder, tmp_path / "copy")
     return tmp_path / "copy", vector
-
-
-def test_the_prompt_is_within_every_tiny_vocabulary():
-    assert int(IDS.max()) < 96
