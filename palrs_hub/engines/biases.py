@@ -94,8 +94,8 @@ BIASES: Final[dict[str, Bias]] = {
     "qwen2": Bias(_DOWN, flag="mlp_bias", also=(*_GATED, _ATTENTION[3]), rewrite=as_llama.QWEN2),
 }
 
-# Where an adapter beside the weights can hold it: rows whose config does not matter, and whose class
-# can be made without one (Nemotron's cannot); and a type whose checkpoint has no place for a bias.
+# Where an adapter beside the weights can hold it: rows whose config does not matter, and whose
+# class can be made without one (Nemotron's cannot); and types whose checkpoint has no place for it.
 ADAPTED: Final[dict[str, str]] = {
     name: row.module
     for name, row in BIASES.items()

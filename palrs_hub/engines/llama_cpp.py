@@ -47,8 +47,9 @@ class LlamaCppModel:
             raise ModelError(f"llama.cpp cannot load {path}; its log says why.")
         shape = llama_cpp.llama_context_default_params()
         shape.n_ctx = shape.n_batch = shape.n_ubatch = max_tokens
-        # The cache in full precision: what differs from transformers is then rounding alone.
+        # In full precision, so that what differs from transformers is rounding alone.
         shape.type_k = shape.type_v = llama_cpp.GGML_TYPE_F32
+        shape.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self._context = llama_cpp.llama_init_from_model(self._model, shape)
         self._vocabulary: int = llama_cpp.llama_vocab_n_tokens(
             llama_cpp.llama_model_get_vocab(self._model)

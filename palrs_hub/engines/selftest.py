@@ -150,7 +150,8 @@ def record_selftest(
     if effect < 2 * _rounding(test):
         raise SteeringError(
             f"This vector moves log-probabilities by {effect:.2g} on the probe's text: no "
-            "self-test could tell whether an engine applies it. A larger coefficient, or `--no-selftest`."
+            "self-test could tell whether an engine applies it. Take a larger coefficient, or "
+            "`--no-selftest`."
         )
     return test
 
@@ -238,9 +239,9 @@ def require_steered(verdict: Verdict, engine: str) -> None:
             "layer or coefficient, or a coarse quantisation (`--tolerance`)."
         )
     raise SteeringError(
-        f"{engine}: {found} Share of the vector's effect: {verdict.share:.2f} (1 expected); largest "
-        f"difference from the steered log-probabilities {verdict.from_steered:.3g}, from the "
-        f"unsteered {verdict.from_unsteered:.3g}, the vector's effect {verdict.effect:.3g}."
+        f"{engine}: {found} Share of the vector's effect: {verdict.share:.2f} (1 expected); "
+        f"largest difference from the steered log-probabilities {verdict.from_steered:.3g}, from "
+        f"the unsteered {verdict.from_unsteered:.3g}, the vector's effect {verdict.effect:.3g}."
     )
 
 

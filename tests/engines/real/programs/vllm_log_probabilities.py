@@ -7,6 +7,7 @@ A job is a model in one mode, and steps: a prompt whose next-token log-probabili
 import json
 import os
 import sys
+from pathlib import Path
 
 os.environ.update(
     {
@@ -22,6 +23,8 @@ os.environ.update(
 import numpy as np
 from vllm import LLM, SamplingParams
 
+from palrs_hub.errors import PalrsHubError
+
 
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
@@ -31,7 +34,22 @@ def main() -> None:
 
 
 def run(job: dict) -> None:
-    llm = LLM(
+    try:
+        llm = start(job)
+    except PalrsHubError as error:
+        Path(job["refusal"]).write_text(str(error), encoding="utf-8")
+        return
+    for step in job["steps"]:
+        if "choose" in step:
+            llm.collective_rpc("palrs_hub_choose", args=tuple(step["choose"]))
+            llm.reset_prefix_cache()
+        else:
+            np.save(step["output"], log_probabilities(llm, step["ids"], job["vocabulary"]))
+    llm.llm_engine.engine_core.shutdown()
+
+
+def start(job: dict) -> LLM:
+    return LLM(
         model=job["model"],
         hf_overrides=job["overrides"],
         enforce_eager=not job["compiled"],
@@ -40,15 +58,7 @@ def run(job: dict) -> None:
         max_logprobs=job["vocabulary"],
         skip_tokenizer_init=True,
         worker_extension_cls="palrs_hub.engines.vllm_plugin.worker.SteeringWorker",
-        **job.get("options", {}),
     )
-    for step in job["steps"]:
-        if "choose" in step:
-            llm.collective_rpc("palrs_hub_choose", args=tuple(step["choose"]))
-            llm.reset_prefix_cache()
-        else:
-            np.save(step["output"], log_probabilities(llm, step["ids"], job["vocabulary"]))
-    llm.llm_engine.engine_core.shutdown()
 
 
 def log_probabilities(llm: LLM, ids: list[int], vocabulary: int) -> np.ndarray:
