@@ -33,13 +33,11 @@ def addends(vector: SteeringVector, coefficient: float | None = None) -> dict[in
     """
     sums: dict[int, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
     for change in vector.manifest.interventions:
-        operation: str = change.operation
-        tokens: str = change.tokens
-        if operation != "add" or tokens != "all" or change.condition is not None:
+        # Not by palrs_hub.formats, which knows too much for vLLM's plugin to import.
+        if beyond := change.beyond_adding:
             raise UsageError(
-                f"At layer {change.layer} this vector does {operation!r} to the tokens {tokens!r}"
-                f"{' under a condition' if change.condition else ''}. Here a vector can only be "
-                "added, to all tokens. Attach it in transformers."
+                f"This vector asks at layer {change.layer} for {beyond}. Engines can only add it, "
+                "to every token: it would steer otherwise than it says. Attach it in transformers."
             )
         scale = np.float32(change.coefficient if coefficient is None else coefficient)
         # As the hook multiplies: in float32.

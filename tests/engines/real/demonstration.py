@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palrs_hub.demo import model_folder, pairs_file
-from palrs_hub.demo.evaluation import test_problems
+from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.evaluate import Problems
 from palrs_hub.extraction import extract
 from palrs_hub.loading import load_model_and_tokenizer
@@ -12,6 +12,7 @@ from palrs_hub.selection import select
 from palrs_hub.vector import SteeringVector
 
 PROBLEMS = 100
+SUMS = DOMAINS["sums"]
 
 
 def demonstration_vector() -> SteeringVector:
@@ -21,7 +22,8 @@ def demonstration_vector() -> SteeringVector:
     extraction = extract(
         model, tokenizer, training, "palrs", input_format="response_as_user", choice="validation"
     )
-    chosen = select(model, tokenizer, extraction, validation)
+    problems = SUMS.validation_problems(40)
+    chosen = select(model, tokenizer, extraction, validation, problems=problems)
     return extraction.vector(
         position=chosen.position,
         layer=chosen.layer,
@@ -34,14 +36,7 @@ def demonstration_vector() -> SteeringVector:
 
 def demonstration_problems() -> Problems:
     """Problems of the test split, which nothing was chosen with."""
-    every = test_problems()
-    return Problems(
-        name=every.name,
-        split=every.split,
-        prompts=every.prompts[:PROBLEMS],
-        judges=every.judges[:PROBLEMS],
-        max_new_tokens=every.max_new_tokens,
-    )
+    return SUMS.test_problems(PROBLEMS)
 
 
 def accuracy_of(problems: Problems, completions: list[str]) -> float:
