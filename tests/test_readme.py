@@ -28,8 +28,8 @@ def _workplace(hub, tmp_path, monkeypatch):
 
 
 def test_the_shell_example(capsys):
-    commands = [line for line in SHELL[-1].splitlines() if line.strip()]
-    assert len(commands) == 5
+    commands = [line for block in SHELL[-2:] for line in block.splitlines() if line.strip()]
+    assert len(commands) == 5 + 4
     for command in commands:
         program, *words = shlex.split(command)
         assert program == "palrs-hub"
