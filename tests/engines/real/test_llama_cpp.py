@@ -23,7 +23,6 @@ from palrs_hub.errors import UsageError
 from palrs_hub.formats import export_vector, import_vector, to_vector
 from palrs_hub.inputs import encode_prompt
 from palrs_hub.loading import load_tokenizer
-from tests.conftest import SHARED_DATA
 from tests.engines.models import IDS, log_probabilities
 from tests.engines.real.cases import make_case
 from tests.engines.real.conftest import LLAMA_ENVIRONMENT, run_in, run_jobs, to_gguf
@@ -32,6 +31,7 @@ from tests.engines.real.demonstration import (
     demonstration_problems,
     demonstration_vector,
 )
+from tests.shared_data import SHARED_DATA
 
 LIMIT = 1e-4
 CONTROLLED = ("llama", "qwen2", "qwen3", "gemma2", "phi3", "gpt2")

@@ -20,7 +20,6 @@ import pytest
 
 from palrs_hub.cli import main
 from palrs_hub.demo import model_folder
-from palrs_hub.engines.vllm_plugin.endpoint import ROUTE
 from palrs_hub.errors import SteeringError
 from tests.engines.real.conftest import ROOT, VLLM_ENVIRONMENT
 from tests.engines.real.demonstration import (
@@ -28,6 +27,9 @@ from tests.engines.real.demonstration import (
     demonstration_problems,
     demonstration_vector,
 )
+
+# As documented; the module that serves it needs what only vLLM's environment has.
+ROUTE = "/v1/palrs-hub/steering"
 
 # What vLLM's attention on a CPU can do.
 HEAD_WIDTHS = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
