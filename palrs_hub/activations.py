@@ -16,7 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from palrs_hub.blocks import DecoderBlocks, find_blocks, residual_of
-from palrs_hub.compiled import eagerly
+from palrs_hub.compiled import eagerly, uncompiled
 from palrs_hub.errors import ExtractionError, ModelError
 from palrs_hub.moments import Moments
 
@@ -64,6 +64,7 @@ def read_moments(
         ModelError: The model's blocks cannot be read.
         ExtractionError: Activations are not finite, or a text does not fit the model.
     """
+    model = uncompiled(model)
     blocks = find_blocks(model)
     wanted = tuple(range(len(blocks))) if layers is None else tuple(sorted(layers))
     samples = [*chosen, *rejected]

@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from palrs_hub.activations import inference, run_padded
 from palrs_hub.blocks import find_blocks, residual_of, with_residual
-from palrs_hub.compiled import eagerly
+from palrs_hub.compiled import eagerly, uncompiled
 from palrs_hub.errors import ModelError
 from palrs_hub.fingerprint import PROBE_TEXT, PROBE_TOKENS, Matrix, summarise
 
@@ -74,6 +74,7 @@ def measure_here(
     Raises:
         ModelError: As ``measure_fingerprint``, but for missing layers.
     """
+    model = uncompiled(model)
     blocks = find_blocks(model)
     probe = _Probe(blocks, tuple(sorted(set(layers) & blocks.local)), len(token_ids) + 1)
     with eagerly(), inference(model), probe.watching():

@@ -36,7 +36,8 @@ os.environ.update(
     }
 )
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+# Not in this module: who imports it by its name runs it again, with another port.
+from tests.shared_data import SHARED_DATA  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ def commands_of(beginning):
 def test_the_shell_example(capsys):
     commands = commands_of("palrs-hub extract")
     assert len(commands) == 5
+    commands += commands_of("palrs-hub vllm")
     for command in commands:
         program, *words = shlex.split(command)
         assert program == "palrs-hub"

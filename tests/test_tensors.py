@@ -125,7 +125,7 @@ def test_a_file_has_a_cap():
 
 def test_too_many_tensors_are_refused():
     one = np.ones(1, np.float32)
-    many = {f"t{k}": one for k in range(MAX_INTERVENTIONS + 2)}
+    many = {f"t{k}": one for k in range(2 * MAX_INTERVENTIONS + 2)}
     with pytest.raises(TensorsError, match="far too many"):
         read_tensors(write_tensors(many))
 

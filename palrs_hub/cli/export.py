@@ -1,28 +1,34 @@
-"""``palrs-hub export``: a vector as another tool's file."""
+"""``palrs-hub export``: a vector as another tool's file, or inside a checkpoint."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from palrs_hub.cli.options import json_option, local_option, revision_option, token_option
+from palrs_hub.cli.options import (
+    dtype_option,
+    json_option,
+    local_option,
+    revision_option,
+    token_option,
+)
 from palrs_hub.formats import FORMATS
+
+if TYPE_CHECKING:
+    from palrs_hub.engines.exports import Base, Written
+    from palrs_hub.vector import SteeringVector
+
+# EXPORTS of palrs_hub.engines, whose import loads torch; a test holds this to it.
+CHOICES: Final = (*(name for name, kind in FORMATS.items() if kind.write), "peft", "baked")
 
 
 @click.command("export")
 @click.argument("vector_id", metavar="ID")
+@click.option("--format", "format_name", type=click.Choice(CHOICES), required=True)
 @click.option(
-    "--format",
-    "format_name",
-    type=click.Choice([name for name, kind in FORMATS.items() if kind.write]),
-    required=True,
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="File to write.",
+    "--output", type=click.Path(path_type=Path), required=True, help="File or folder to write."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option(
@@ -30,7 +36,15 @@ from palrs_hub.formats import FORMATS
     is_flag=True,
     help="Multiply the directions by their coefficients: 1 is then the recommended coefficient.",
 )
+@click.option("--coefficient", type=float, help="For baked and peft: instead of the vector's own.")
+@click.option("--model", help="The base model, instead of the one that the vector names.")
+@click.option(
+    "--no-selftest",
+    is_flag=True,
+    help="Do without the base model: write no self-test, and prove nothing.",
+)
 @revision_option
+@dtype_option
 @token_option
 @local_option
 @json_option
@@ -40,34 +54,69 @@ def command(
     output: Path,
     overwrite: bool,
     fold: bool,
+    coefficient: float | None,
+    model: str | None,
+    no_selftest: bool,
     revision: str | None,
+    dtype: str,
     token: str | None,
     local_files_only: bool,
     as_json: bool,
 ) -> None:
-    """Write the vector ID (a folder, org/name or org/name@revision) as another tool's file."""
-    from palrs_hub.cli import output as screen
-    from palrs_hub.formats import export_vector
+    """Write the vector ID (a folder, org/name or org/name@revision) for another tool or engine.
+
+    Unless told otherwise the base model is loaded: what was written must steer it as the vector
+    does, and a self-test is written that tells whether an engine does.
+    """
+    from palrs_hub.engines.exports import Options, export
     from palrs_hub.vector import SteeringVector
 
-    if output.exists() and not overwrite:
+    if output.exists() and (output.is_dir() or not overwrite):
         raise click.UsageError(f"{output} is there already. Give another --output, or --overwrite.")
-    vector = SteeringVector.from_pretrained(
-        vector_id, revision=revision, token=token, local_files_only=local_files_only
-    )
-    export_vector(vector, output, format=format_name, fold=fold)
-    changes = vector.manifest.interventions
-    coefficients = [1.0 if fold else change.coefficient for change in changes]
-    layers = [change.layer for change in changes]
+    where: dict[str, Any] = {"token": token, "local_files_only": local_files_only}
+    vector = SteeringVector.from_pretrained(vector_id, revision=revision, **where)
+    base = None if no_selftest and format_name != "baked" else _base(vector, model, where)
+    options = Options(fold, coefficient, base, selftest=not no_selftest)
+    written = export(vector, output, format=format_name, options=options, dtype=dtype)
+    _show(vector, format_name, written, fold, as_json)
+
+
+def _base(vector: SteeringVector, model: str | None, where: dict[str, Any]) -> Base:
+    from palrs_hub.auto import base_of
+    from palrs_hub.engines.exports import Base
+    from palrs_hub.hub import fetch_checkpoint
+
+    name, revision = base_of(vector, model)
+    if Path(name).is_dir():
+        return Base(Path(name))
+    fetched = fetch_checkpoint(name, revision=revision, **where)
+    return Base(fetched.folder, fetched.repo_id, fetched.commit)
+
+
+def _show(vector: SteeringVector, name: str, written: Written, fold: bool, as_json: bool) -> None:
+    from palrs_hub.cli import output as screen
+    from palrs_hub.engines.exports import EXPORTS
+
+    layers = [change.layer for change in vector.manifest.interventions]
     if as_json:
-        facts = {"output": str(output), "format": format_name, "folded": fold}
-        screen.show_json({**facts, "layers": layers, "coefficients": coefficients})
+        screen.show_json(
+            {
+                "output": str(written.path),
+                "format": name,
+                "folded": fold or EXPORTS[name].takes_coefficient,
+                "layers": layers,
+                "coefficients": list(written.coefficients),
+                "selftest": str(written.selftest) if written.selftest else None,
+            }
+        )
         return
+    used = ", ".join(sorted({f"{value:g}" for value in written.coefficients}))
     screen.show_pairs(
-        f"Vector written to {output}",
+        f"Vector written to {written.path}",
         {
-            "format": f"{format_name} ({FORMATS[format_name].tools})",
+            "format": f"{name} ({EXPORTS[name].tools})",
             "layers": ", ".join(map(str, layers)),
-            "use with coefficient": ", ".join(sorted({f"{value:g}" for value in coefficients})),
+            "use with coefficient": None if EXPORTS[name].takes_coefficient else used,
+            "self-test": written.selftest or "none: nothing was proven",
         },
     )

@@ -28,7 +28,7 @@ from palrs_hub.demo.tokenizer import LONGEST_TEXT, PADDING, build_tokenizer, doc
 
 logger = logging.getLogger(__name__)
 
-# What a question asks is chance: learning them would drown what the answers teach.
+# What a question asks is chance: learning it would drown what the answers teach.
 QUESTION_WEIGHT = 0.1
 LONGEST_ANSWER = 80
 
@@ -227,6 +227,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=TrainingSettings.seed)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
+    # Another number of threads adds in another order, and gives other weights.
+    torch.set_num_threads(1)
     model = train(TrainingSettings(steps=arguments.steps, seed=arguments.seed))
     save(model, arguments.output)
     logger.info("wrote the model to %s", arguments.output)

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from palrs_hub.errors import PackageError, UsageError
 from palrs_hub.formats.completion import to_vector
-from palrs_hub.formats.control_vector import CONTROL_VECTOR, CVECTOR_GENERATOR, DIALZ_VECTOR
+from palrs_hub.formats.control_vector import (
+    CONTROL_VECTOR,
+    CVECTOR_GENERATOR,
+    DIALZ_VECTOR,
+    REPENG_VECTOR,
+)
 from palrs_hub.formats.files import said
 from palrs_hub.formats.format import Format, Found, Imported, Wanted
 from palrs_hub.formats.hidden_directions import HIDDEN_DIRECTIONS
@@ -35,6 +40,7 @@ __all__ = ["FORMATS", "Format", "Imported", "export_vector", "import_vector", "t
 
 _TABLE = (
     CONTROL_VECTOR,
+    REPENG_VECTOR,
     DIALZ_VECTOR,
     CVECTOR_GENERATOR,
     TENSOR,

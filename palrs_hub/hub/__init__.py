@@ -4,6 +4,7 @@ A pull takes all files of a package from one commit and checks them against thei
 makes one commit, on top of the commit that the local copy came from, or refuses.
 """
 
+from palrs_hub.hub.checkpoint import fetch_checkpoint
 from palrs_hub.hub.comparison import Difference, diff
 from palrs_hub.hub.download import Pulled, fetch_config, fetch_manifest, pull
 from palrs_hub.hub.history import Versions, versions
@@ -22,6 +23,7 @@ __all__ = [
     "Versions",
     "config_facts",
     "diff",
+    "fetch_checkpoint",
     "fetch_config",
     "fetch_manifest",
     "plan_push",

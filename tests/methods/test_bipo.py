@@ -159,8 +159,9 @@ def test_wrong_settings_are_refused(demo_model, demo_tokenizer, pairs):
         extract(demo_model, demo_tokenizer, pairs, "palrs", training=SHORT)
     with pytest.raises(UsageError, match="one position is enough, not 3"):
         extract(demo_model, demo_tokenizer, pairs, "bipo", positions="template_suffix")
-    with pytest.raises(UsageError, match="layers: 0 to 3"):
-        extract(demo_model, demo_tokenizer, pairs, "bipo", layers=[4])
+    blocks = demo_model.config.num_hidden_layers
+    with pytest.raises(UsageError, match=f"layers: 0 to {blocks - 1}"):
+        extract(demo_model, demo_tokenizer, pairs, "bipo", layers=[blocks])
     for wrong in ({"epochs": 0}, {"learning_rate": math.nan}, {"beta": -1.0}):
         with pytest.raises(UsageError, match="Expected"):
             Training(**{**vars(SHORT), **wrong})

@@ -101,6 +101,6 @@ def test_the_survey_sees_blocks_in_another_order(monkeypatch):
 
 def test_the_survey_sees_a_steering_that_takes_no_effect(monkeypatch):
     model = build("llama", "LlamaForCausalLM")
-    monkeypatch.setattr("palrs_hub.steer.with_residual", lambda output, residual: output)
+    monkeypatch.setattr("palrs_hub.steer.candidates.with_residual", lambda output, residual: output)
     outcome = survey_model(model)
     assert str(outcome) == "SILENTLY WRONG: adding at layer 0 leaves the logits as they were"

@@ -14,6 +14,7 @@ from palrs_hub.instruction import instructed, takes_system_message
 from palrs_hub.pairs import read_pairs
 from palrs_hub.pairs.pair import Message
 from tests import tiny_models
+from tests.builders import an_intervention
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_no_random_direction_is_no_comparison(demo_model, demo_tokenizer, vector
 def test_several_layers_are_steered_together():
     """Each layer's random direction has the norm of that layer's vector."""
     interventions = [
-        SimpleNamespace(layer=layer, coefficient=2.0, tensor=f"t{layer}") for layer in (0, 2)
+        an_intervention(layer=layer, coefficient=2.0, tensor=f"t{layer}") for layer in (0, 2)
     ]
     arrays = {"t0": np.ones(8, np.float32), "t2": np.full(8, 3, np.float32)}
     several = SimpleNamespace(manifest=SimpleNamespace(interventions=interventions), arrays=arrays)
