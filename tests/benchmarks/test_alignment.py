@@ -78,7 +78,7 @@ def test_the_better_trained_arm_is_the_quicker_of_the_equally_accurate():
 def test_the_page_says_where_palrs_loses_and_which_goal_was_missed():
     text = page.page(results(*SOME))
     assert "DPO, LoRA is more accurate by 25.0%" in text
-    assert "(SimPO, LoRA) | at least 10.0 times | 5.0 times | **not reached** |" in text
+    assert "(SimPO, LoRA, PaLRS) | at least 10.0 times | 5.0 times | **not reached** |" in text
     assert "| **PaLRS** | 75.0% |" in text
 
 
