@@ -120,8 +120,4 @@ $(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-req
 	touch $@
 
 clean: ## Remove .venv and caches
-<<<<<<< HEAD
-	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
-=======
-	rm -rf $(VENV) $(HARNESS) $(LLAMA) $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
->>>>>>> main
+	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
