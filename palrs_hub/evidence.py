@@ -61,6 +61,11 @@ class Cell(Strict):
     side_effect: Finite | None = None
     accuracy: Finite | None = None
 
+    @property
+    def place(self) -> tuple[str, int, float]:
+        """Position, layer and coefficient."""
+        return self.position, self.layer, self.coefficient
+
     def helps(self, unsteered: Cell) -> bool:
         """Whether it raises the margin, keeps the chosen responses likely and harms nothing."""
         return (

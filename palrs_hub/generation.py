@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +12,8 @@ from palrs_hub.activations import inference, pad_rows
 from palrs_hub.inputs import encode_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from transformers import PreTrainedTokenizerBase
 
@@ -25,6 +27,7 @@ def complete(
     *,
     max_new_tokens: int,
     batch_size: int = 64,
+    around: Callable[[Sequence[int]], AbstractContextManager[None]] | None = None,
     progress: bool = False,
 ) -> list[str]:
     """Complete prompts greedily.
@@ -35,6 +38,8 @@ def complete(
         prompts: Strings or conversations.
         max_new_tokens: Where to stop if the model does not.
         batch_size: Prompts in a batch.
+        around: Called with the places in ``prompts`` of a batch's rows; the batch is generated
+            within what it returns.
         progress: Show a progress bar.
 
     Returns:
@@ -49,13 +54,14 @@ def complete(
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
             ids, mask = pad_rows([encoded[row] for row in rows], "left")
-            generated = model.generate(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                pad_token_id=_pad_token(tokenizer),
-            )
+            with around(rows) if around else contextlib.nullcontext():
+                generated = model.generate(
+                    input_ids=ids.to(device),
+                    attention_mask=mask.to(device),
+                    max_new_tokens=max_new_tokens,
+                    do_sample=False,
+                    pad_token_id=_pad_token(tokenizer),
+                )
             for row, new in zip(rows, _new_tokens(generated, ids), strict=True):
                 completions[row] = str(tokenizer.decode(new, skip_special_tokens=True))
             bar.update(len(rows))

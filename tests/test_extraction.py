@@ -185,8 +185,8 @@ def test_selection_finds_what_helps_and_keeps_the_grid(
 def test_with_alignment_only_the_coefficient_is_chosen(
     demo_model, demo_tokenizer, extraction, validation
 ):
-    with pytest.raises(ExtractionError, match="None of 3 cells"):
-        # The paper's place does nothing for this model, and the library says so.
+    with pytest.raises(ExtractionError, match="None of 2 cells"):
+        # The paper's place does nothing for this model: it is left at the second coefficient.
         select(demo_model, demo_tokenizer, extraction, validation, coefficients=[-0.5, -1.0, -2.0])
 
 

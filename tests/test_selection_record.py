@@ -10,7 +10,7 @@ from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.errors import UsageError
 from palrs_hub.extraction import extract
 from palrs_hub.pairs import read_pairs
-from palrs_hub.selection import batches, choose, record, select
+from palrs_hub.selection import batches, judge, record, select
 from palrs_hub.selection.replay import Replay
 
 COEFFICIENTS = (0.3, 0.6)
@@ -37,7 +37,7 @@ def material():
 def runs(monkeypatch):
     """Counts the steered runs by layer, and the finalists that were judged."""
     counted = {"layers": [], "judged": 0}
-    steered, accuracy = Replay.steered, choose.accuracy
+    steered, answers = Replay.steered, judge.Judge._answers
 
     def count(self, batch, outputs, layer, addends):
         counted["layers"].append(layer)
@@ -45,14 +45,17 @@ def runs(monkeypatch):
             raise KeyboardInterrupt
         return steered(self, batch, outputs, layer, addends)
 
-    def judge(*arguments):
-        counted["judged"] += 1
+    def answer(self, cells, batch_size):
+        counted["judged"] += len(cells)
         if counted["judged"] == counted.get("stop_at_judged"):
             raise KeyboardInterrupt
-        return accuracy(*arguments)
+        return answers(self, cells, batch_size)
 
     monkeypatch.setattr(Replay, "steered", count)
-    monkeypatch.setattr(choose, "accuracy", judge)
+    monkeypatch.setattr(judge.Judge, "_answers", answer)
+    # A batch for each finalist, so that some can be done and others not.
+    monkeypatch.setattr(judge, "MIN_ROWS", 4)
+    monkeypatch.setattr(judge, "MAX_TOKENS", 1)
     monkeypatch.setattr(batches, "MAX_ROWS", 2)
     return counted
 

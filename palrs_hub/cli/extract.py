@@ -99,6 +99,12 @@ def _layers(
     "--seed", type=int, default=0, show_default=True, help="Seed of that split and of training."
 )
 @evidence_options
+@click.option(
+    "--whole-grid",
+    is_flag=True,
+    help="Score every cell. By default coefficients are tried from the gentlest up, at each "
+    "position and layer until two in a row do not help.",
+)
 @click.option("--split", default="train", show_default=True, help="Split of a data set.")
 @click.option("--pairs-revision", help="Branch, tag or commit of a data set.")
 @click.option("--limit", type=click.IntRange(min=2), help="Use only the first so many pairs.")
@@ -149,6 +155,7 @@ class _Request:
     coefficient: float | None
     validation: float
     seed: int
+    whole_grid: bool
     split: str
     pairs_revision: str | None
     limit: int | None
@@ -264,7 +271,7 @@ def _choose(
     evidence: dict[str, Any],
 ) -> tuple[str, int, float, Selection | None]:
     from palrs_hub.cli import output
-    from palrs_hub.selection import select
+    from palrs_hub.selection import PATIENCE, select
 
     if given := request.given():
         return (*given, None)
@@ -294,6 +301,7 @@ def _choose(
         position=request.position,
         layer=request.layer,
         coefficients=None if request.coefficient is None else [request.coefficient],
+        patience=None if request.whole_grid else PATIENCE,
         progress=output.wants_progress(),
         **evidence,
     )

@@ -2,5 +2,6 @@
 
 from palrs_hub.selection.again import select_coefficient, with_selection
 from palrs_hub.selection.choose import STRENGTHS, Selected, select
+from palrs_hub.selection.race import PATIENCE
 
-__all__ = ["STRENGTHS", "Selected", "select", "select_coefficient", "with_selection"]
+__all__ = ["PATIENCE", "STRENGTHS", "Selected", "select", "select_coefficient", "with_selection"]

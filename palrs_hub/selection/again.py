@@ -89,6 +89,7 @@ def select_coefficient(
         layer=extraction.layers[0],
         coefficients=coefficients,
         finalists=finalists,
+        patience=None,  # a single row of the grid is cheap, and drawn as a curve
         resume=resume,
         progress=progress,
     )

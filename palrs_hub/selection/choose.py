@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from palrs_hub.errors import ExtractionError, UsageError
-from palrs_hub.evaluate import accuracy
 from palrs_hub.evidence import MAX_SIDE_EFFECT, Cell, Selection
 from palrs_hub.methods import METHODS, TrainedMethod
+from palrs_hub.selection.judge import Judge
+from palrs_hub.selection.race import PATIENCE
 from palrs_hub.selection.record import Record, Subject
 from palrs_hub.selection.sweep import Sweep
-from palrs_hub.steer import adding, suspended
+from palrs_hub.steer import suspended
 
 if TYPE_CHECKING:
     import os
@@ -57,6 +57,7 @@ def select(
     layer: int | None = None,
     coefficients: Sequence[float] | None = None,
     finalists: int = 8,
+    patience: int | None = PATIENCE,
     resume: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Selected:
@@ -79,6 +80,8 @@ def select(
         coefficients: Coefficients to try, in the extraction's unit; by default a range of
             fractions and multiples of the mean chosen activation's norm.
         finalists: How many cells are run on the problems.
+        patience: Coefficients are tried from the gentlest up; a position and layer is left at so
+            many in a row that do not help. None scores the whole grid.
         resume: A file that keeps what was measured, and from which a selection that was cut off
             goes on; made if need be.
         progress: Show a progress bar.
@@ -102,20 +105,20 @@ def select(
         if resume is not None:
             subject = _subject(extraction, grid, sweep, problems)
             record = Record.resume(resume, subject, sweep.sizes(len(grid)))
-        unsteered, cells = sweep.run(grid, record)
+        unsteered, cells = sweep.run(grid, record, patience=patience)
         ranked = _ranked(cells, unsteered)
         if problems is not None:
-            judge = _Judge(model, tokenizer, extraction, problems, grid, record)
+            judge = Judge(model, tokenizer, extraction, problems, grid, record)
             ranked = judge.judged(ranked[:finalists], progress=progress)
     best = _best(extraction, ranked)
-    judged = {_key(cell): cell for cell in ranked}
+    judged = {cell.place: cell for cell in ranked}
     selection = Selection(
-        rule=_rule(extraction, problems, bool(neutral), finalists),
+        rule=_rule(extraction, problems, bool(neutral), finalists, patience),
         split="validation",
         pairs=len(validation),
         problems=len(problems.prompts) if problems else 0,
         unsteered=unsteered,
-        cells=tuple(judged.get(_key(cell), cell) for cell in cells),
+        cells=tuple(judged.get(cell.place, cell) for cell in cells),
     )
     return Selected(best.position, best.layer, best.coefficient, selection)
 
@@ -165,31 +168,6 @@ def _ranked(cells: Sequence[Cell], unsteered: Cell) -> list[Cell]:
     return sorted(helpful, key=lambda cell: (-cell.margin, abs(cell.coefficient)))
 
 
-@dataclass(frozen=True)
-class _Judge:
-    """Runs finalists on problems, and remembers how they did."""
-
-    model: torch.nn.Module
-    tokenizer: PreTrainedTokenizerBase
-    extraction: Extraction
-    problems: Problems
-    grid: Sequence[Place]
-    record: Record
-
-    def judged(self, finalists: Sequence[Cell], *, progress: bool) -> list[Cell]:
-        bar = tqdm(finalists, desc="Judging", unit="cell", disable=not progress)
-        return [cell.model_copy(update={"accuracy": self._accuracy(cell)}) for cell in bar]
-
-    def _accuracy(self, cell: Cell) -> float:
-        accuracies, index = self.record.accuracy, self.grid.index(_key(cell))
-        if np.isnan(accuracies[index]):
-            addend = cell.coefficient * self.extraction.direction(cell.position, cell.layer)
-            with adding(self.model, cell.layer, addend):
-                accuracies[index] = accuracy(self.model, self.tokenizer, self.problems)
-            self.record.write()
-        return float(accuracies[index])
-
-
 def _subject(
     extraction: Extraction, grid: Sequence[Place], sweep: Sweep, problems: Problems | None
 ) -> Subject:
@@ -222,15 +200,22 @@ def _best(extraction: Extraction, ranked: Sequence[Cell]) -> Cell:
     return ranked[0] if ranked[0].accuracy is None else max(ranked, key=merit)
 
 
-def _key(cell: Cell) -> tuple[str, int, float]:
-    return cell.position, cell.layer, cell.coefficient
-
-
-def _rule(extraction: Extraction, problems: Problems | None, neutral: bool, finalists: int) -> str:
+def _rule(
+    extraction: Extraction,
+    problems: Problems | None,
+    neutral: bool,
+    finalists: int,
+    patience: int | None,
+) -> str:
     parts = []
     if extraction.switches.choice == "alignment":
         parts.append(
             "Position and layer: the candidate most aligned with the mean chosen activation."
+        )
+    if patience is not None:
+        parts.append(
+            "Coefficients are tried from the gentlest up, at each position and layer until "
+            f"{patience} in a row do not help."
         )
     harmless = f" and move neutral predictions by at most {MAX_SIDE_EFFECT} nats per token"
     parts.append(

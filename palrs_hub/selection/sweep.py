@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
@@ -15,6 +16,7 @@ from palrs_hub.evidence import Cell
 from palrs_hub.inputs import encode_response
 from palrs_hub.scores import Scores, encode_pairs, predictable
 from palrs_hub.selection.batches import Batch, make_batch, make_batches
+from palrs_hub.selection.race import Race
 from palrs_hub.selection.record import Record, Sizes
 from palrs_hub.selection.replay import Replay
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int, float]
 """Position, layer and coefficient."""
+
+MAX_HELD_BYTES: Final = 256 * 1024 * 1024
+"""Of what the unsteered model computed, held from one wave to the next."""
 
 ROUNDING: Final = 1e-6
 """Nats per token by which a margin may fall and count as unchanged."""
@@ -74,77 +79,101 @@ class Sweep:
         """Sizes of the record of so many cells."""
         return Sizes(cells, len(self._texts), len(self._neutral))
 
-    def run(self, grid: Sequence[Place], record: Record | None = None) -> tuple[Cell, list[Cell]]:
-        """Score every cell of a grid.
+    def run(
+        self,
+        grid: Sequence[Place],
+        record: Record | None = None,
+        *,
+        patience: int | None = None,
+    ) -> tuple[Cell, list[Cell]]:
+        """Score the cells of a grid.
 
         Args:
             grid: The cells.
             record: What was measured of this very grid before, and will be now.
+            patience: Leave a position and layer at so many coefficients in a row, from the gentlest
+                up, that do not help; None scores all cells.
 
         Returns:
-            The cell of coefficient 0, at the grid's first place, and the grid's cells in order.
+            The cell of coefficient 0, at the grid's first place, and the cells that were scored, in
+            the grid's order.
         """
         record = record or Record(self.sizes(len(grid)))
-        with inference(self._model):
-            self._measure(grid, record)
-        counts = np.array([np.subtract(*predictable(text)[::-1]) for text in self._neutral])
-        place = (*grid[0][:2], 0.0)
-        unsteered = _cell(place, record.before, record.before, 0.0 if len(counts) else None)
-        harms = record.divergence.sum(axis=1) / counts.sum() if len(counts) else [None] * len(grid)
-        cells = [
-            _cell(place, scores, record.before, None if harm is None else float(harm))
-            for place, scores, harm in zip(grid, record.after, harms, strict=True)
-        ]
-        return unsteered, cells
+        race = Race(grid, patience)
+        work = self._prepare(grid)
+        total = len(grid) * len(work.batches)
+        bar = tqdm(total=total, desc="Selecting", unit="run", disable=not self._progress)
+        scored: dict[int, Cell] = {}
+        with bar:
+            while wave := race.wave():
+                with inference(self._model):
+                    self._measure(work, wave, record, bar)
+                unsteered = self._unsteered(grid, record)
+                scored |= {index: self._scored(grid, index, record) for index in wave}
+                race.judge(lambda index: scored[index].helps(unsteered))  # noqa: B023 - called here
+            bar.update(total - bar.n)  # what was left out is done, too
+        return self._unsteered(grid, record), [scored[index] for index in sorted(scored)]
 
-    def _measure(self, grid: Sequence[Place], record: Record) -> None:
-        """Fill in what the record lacks, batch by batch and in each layer by layer."""
-        by_layer: dict[int, list[int]] = {}
-        for index, (_, layer, _) in enumerate(grid):
-            by_layer.setdefault(layer, []).append(index)
+    def _unsteered(self, grid: Sequence[Place], record: Record) -> Cell:
+        harm = 0.0 if self._neutral else None
+        return _cell((*grid[0][:2], 0.0), record.before, record.before, harm)
+
+    def _scored(self, grid: Sequence[Place], index: int, record: Record) -> Cell:
+        counts = [np.subtract(*predictable(text)[::-1]) for text in self._neutral]
+        harm = float(record.divergence[index].sum() / sum(counts)) if counts else None
+        return _cell(grid[index], record.after[index], record.before, harm)
+
+    def _prepare(self, grid: Sequence[Place]) -> _Work:
         addends = torch.tensor(
             np.stack([c * self._extraction.direction(p, k) for p, k, c in grid]),
             dtype=torch.float32,
             device=self._device,
         )
-        replay = Replay(self._model, tuple(sorted(by_layer)))
-        groups = self._try(replay, {k: addends[cells[-1]] for k, cells in by_layer.items()})
+        last = {layer: index for index, (_, layer, _) in enumerate(grid)}
+        replay = Replay(self._model, tuple(sorted(last)))
+        with inference(self._model):
+            groups = self._try(replay, {layer: addends[index] for layer, index in last.items()})
         batches = [(batch, False) for batch in make_batches(self._texts, groups, self._device)]
         alone = [(index,) for index in range(len(self._neutral))]
         batches += [(b, True) for b in make_batches(self._neutral, alone, self._device)]
-        total = len(grid) * len(batches)
-        with tqdm(total=total, desc="Selecting", unit="run", disable=not self._progress) as bar:
-            try:
-                for batch, is_neutral in batches:
-                    self._measure_batch(replay, batch, is_neutral, by_layer, addends, record, bar)
-            finally:
-                record.write()
+        return _Work(grid, addends, replay, batches)
+
+    def _measure(
+        self, work: _Work, wave: Sequence[int], record: Record, bar: tqdm[NoReturn]
+    ) -> None:
+        """Fill in what the record lacks of some cells, batch by batch and layer by layer."""
+        by_layer: dict[int, list[int]] = {}
+        for index in wave:
+            by_layer.setdefault(work.grid[index][1], []).append(index)
+        try:
+            for number, (batch, is_neutral) in enumerate(work.batches):
+                missing = {
+                    layer: cells
+                    for layer, cells in by_layer.items()
+                    if not record.is_done(cells, batch.indices, neutral=is_neutral)
+                }
+                bar.update(len(wave) - sum(map(len, missing.values())))
+                if missing:
+                    self._measure_batch(work, number, missing, record, bar)
+        finally:
+            record.write()
 
     def _measure_batch(
         self,
-        replay: Replay,
-        batch: Batch,
-        is_neutral: bool,
-        by_layer: dict[int, list[int]],
-        addends: torch.Tensor,
+        work: _Work,
+        number: int,
+        missing: dict[int, list[int]],
         record: Record,
         bar: tqdm[NoReturn],
     ) -> None:
-        missing = {
-            layer: cells
-            for layer, cells in by_layer.items()
-            if not record.is_done(cells, batch.indices, neutral=is_neutral)
-        }
-        bar.update(len(addends) - sum(map(len, missing.values())))
-        if not missing:
-            return
-        before, outputs = replay.unsteered(batch)
+        batch, is_neutral = work.batches[number]
+        before, outputs = work.unsteered(number)
         if not is_neutral:
             record.before[list(batch.indices)] = _per_token(batch, before[None])[0]
         reference = before.log_softmax(dim=-1) if is_neutral else None
         for layer, cells in missing.items():
             done = 0
-            for logits in replay.steered(batch, outputs, layer, addends[cells]):
+            for logits in work.replay.steered(batch, outputs, layer, work.addends[cells]):
                 few = np.ix_(cells[done : done + len(logits)], batch.indices)
                 if reference is None:
                     record.after[few] = _per_token(batch, logits)
@@ -187,6 +216,38 @@ class Sweep:
                 stacklevel=5,
             )
         return groups
+
+
+@dataclass
+class _Work:
+    """What all waves of a race have in common.
+
+    Attributes:
+        grid: The cells.
+        addends: What each of them adds, ``[cells, hidden]``.
+        replay: Runs the model from the steered block on.
+        batches: Of the texts, and of the neutral ones (True).
+    """
+
+    grid: Sequence[Place]
+    addends: torch.Tensor
+    replay: Replay
+    batches: list[tuple[Batch, bool]]
+    _held: dict[int, tuple[torch.Tensor, dict[int, object]]] = field(default_factory=dict)
+    _room: int = MAX_HELD_BYTES
+
+    def unsteered(self, number: int) -> tuple[torch.Tensor, dict[int, object]]:
+        """What the unsteered model computes on a batch; from memory where there is room for it."""
+        if number in self._held:
+            return self._held[number]
+        batch, _ = self.batches[number]
+        found = self.replay.unsteered(batch)
+        layers = len(found[1])
+        size = found[0].nbytes + 4 * batch.token_ids.numel() * self.addends.shape[1] * layers
+        if size <= self._room:
+            self._held[number] = found
+            self._room -= size
+        return found
 
 
 def _cell(place: Place, scores: Scores, unsteered: Scores, side_effect: float | None) -> Cell:
