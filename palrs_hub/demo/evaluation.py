@@ -140,14 +140,10 @@ def measure_together(
 def _vector(
     domain: Domain, found: Found, evaluations: tuple[Evaluation, ...] = ()
 ) -> SteeringVector:
-    return found.extraction.vector(
-        position=found.selected.position,
-        layer=found.selected.layer,
-        coefficient=found.selected.coefficient,
+    return found.selected.vector(
         name=domain.repo_id.partition("/")[2],
         task=domain.task,
         description=domain.description,
-        selection=found.selected.selection,
         evaluations=evaluations,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from palrs_hub.candidates import Extraction
     from palrs_hub.evaluate import Problems
+    from palrs_hub.evidence import Evaluation
     from palrs_hub.pairs.pair import PreferencePair, Text
     from palrs_hub.selection.sweep import Place
+    from palrs_hub.vector import SteeringVector
 
 STRENGTHS: Final = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """Coefficients to try, in units of the mean chosen activation's norm."""
@@ -37,12 +39,51 @@ TRAINED_STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 
 @dataclass(frozen=True)
 class Selected:
-    """What selection chose, and the grid that it chose from."""
+    """What selection chose, and the grid that it chose from.
+
+    Attributes:
+        position: Read position of the candidate.
+        layer: Its layer, which is also the one that it steers.
+        coefficient: The coefficient, in the extraction's unit.
+        selection: The grid and the rule, as the manifest keeps them.
+        extraction: The candidates.
+    """
 
     position: str
     layer: int
     coefficient: float
     selection: Selection
+    extraction: Extraction = field(compare=False, repr=False)
+
+    def vector(
+        self,
+        *,
+        name: str,
+        task: str,
+        description: str = "",
+        license: str = "apache-2.0",
+        evaluations: Sequence[Evaluation] = (),
+    ) -> SteeringVector:
+        """Make what was chosen a vector that can be saved, attached and pushed.
+
+        Args:
+            name: A short name.
+            task: What it does, in a word or two to search for.
+            description: What it does, in a sentence or two.
+            license: An SPDX identifier.
+            evaluations: What was measured on a test split.
+        """
+        return self.extraction.vector(
+            position=self.position,
+            layer=self.layer,
+            coefficient=self.coefficient,
+            name=name,
+            task=task,
+            description=description,
+            license=license,
+            selection=self.selection,
+            evaluations=evaluations,
+        )
 
 
 def select(
@@ -120,7 +161,7 @@ def select(
         unsteered=unsteered,
         cells=tuple(judged.get(cell.place, cell) for cell in cells),
     )
-    return Selected(best.position, best.layer, best.coefficient, selection)
+    return Selected(best.position, best.layer, best.coefficient, selection, extraction)
 
 
 def _places(

@@ -107,7 +107,7 @@ def test_evaluations_of_another_coefficient_are_dropped(extracted):
     manifest = manifest.model_copy(update={"evaluations": (an_evaluation(),)})
     (intervention,) = manifest.interventions
     place = manifest.method.switches["position"], intervention.layer
-    same = Selected(*place, intervention.coefficient, manifest.selection)
+    same = Selected(*place, intervention.coefficient, manifest.selection, extraction=None)
     assert with_selection(manifest, same).evaluations == manifest.evaluations
     other = dataclasses.replace(same, coefficient=intervention.coefficient / 2)
     assert with_selection(manifest, other).evaluations == ()
