@@ -46,6 +46,7 @@ class Extraction:
         base_model: The model, fingerprinted at every layer.
         data: The pairs' name and hash.
         training: How the directions were trained, if they were.
+        ways: How texts were run through the model, in words.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Extraction:
     base_model: BaseModelFacts
     data: Data
     training: Training | None = None
+    ways: tuple[str, ...] = ()
 
     def direction(self, position: str, layer: int) -> Array:
         """One candidate, float64 ``[hidden]``.

@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from palrs_hub.activations import read_moments
 from palrs_hub.blocks import find_blocks
 from palrs_hub.candidates import Extraction
 from palrs_hub.diagnostics import diagnose
+from palrs_hub.distributed import ALONE, Team
 from palrs_hub.errors import ExtractionError, UsageError
-from palrs_hub.inputs import prepare_pairs
 from palrs_hub.manifest import Data
-from palrs_hub.methods import METHODS, AnyMethod, ReadMethod, Switches, TrainedMethod, Training
+from palrs_hub.methods import ReadMethod, TrainedMethod
 from palrs_hub.model_facts import base_model_facts
 from palrs_hub.pairs.pair import PairSet, PreferencePair, content_sha256
-from palrs_hub.positions import read_positions
+from palrs_hub.parts import Checkpoint, Part, PartFacts, part_of
+from palrs_hub.plan import Plan, check_positions
+from palrs_hub.reading import Source, read_share
 from palrs_hub.steer import suspended
 from palrs_hub.training import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import torch
     from transformers import PreTrainedTokenizerBase
 
     from palrs_hub.activations import PaddingSide
-    from palrs_hub.inputs import InputFormat, PreparedPairs
+    from palrs_hub.inputs import InputFormat
     from palrs_hub.intervention import Unit
-    from palrs_hub.methods import Choice
+    from palrs_hub.methods import Choice, Training
     from palrs_hub.moments import Array
     from palrs_hub.positions import Positions
 
-MIDDLE: Final = (0.4, 0.5, 0.6)
-"""Depths that a trained method tries by default, as shares of the blocks."""
+CHECKPOINT_EVERY: Final = 1024
 
-__all__ = ["Extraction", "extract"]
+__all__ = ["Extraction", "extract", "from_part", "read_part"]
 
 
 def extract(
@@ -58,6 +59,9 @@ def extract(
     base_revision: str | None = None,
     batch_size: int | None = None,
     padding_side: PaddingSide = "right",
+    team: Team = ALONE,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
     progress: bool = False,
 ) -> Extraction:
     """Find the candidate directions of a model from preference pairs.
@@ -82,8 +86,12 @@ def extract(
         training: Settings of a trained method; its own if not given.
         base_model: Name on the Hub of a model that was loaded from a folder.
         base_revision: Its commit.
-        batch_size: Texts in a batch; by default as many as 4,096 tokens hold.
+        batch_size: Rows in a batch; by default as many as a number of tokens hold.
         padding_side: Where to pad.
+        team: The processes that share the work, see ``palrs_hub.distributed``; each gets the whole
+            result.
+        checkpoint: File to keep sums in on the way, and to go on from if it is there.
+        checkpoint_every: Pairs after which it is written again.
         progress: Show a progress bar.
 
     Raises:
@@ -91,63 +99,140 @@ def extract(
         ExtractionError: The pairs, the tokenizer or the activations do not allow it.
         ModelError: The model's blocks cannot be read or could not be steered.
     """
-    found = _method(method)
-    switches = _switches(
-        found,
-        {
-            "input_format": input_format,
-            "positions": None if positions is None else read_positions(positions).name,
-            "choice": choice,
-            "scale": scale,
-            "drop_last_layers": drop_last_layers,
-        },
+    plan = Plan.made(
+        method,
+        input_format=input_format,
+        positions=positions,
+        choice=choice,
+        scale=scale,
+        drop_last_layers=drop_last_layers,
+        training=training,
     )
-    settings = _settings(found, training)
+    trains = isinstance(plan.method, TrainedMethod)
+    if trains and team.share.of > 1:
+        raise UsageError(f"The method {method!r} trains in one process: start it in one.")
+    part, ways = read_part(
+        model,
+        tokenizer,
+        pairs,
+        plan,
+        layers=layers,
+        base_model=base_model,
+        base_revision=base_revision,
+        batch_size=batch_size,
+        padding_side=padding_side,
+        team=team,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        progress=progress,
+    )
+    part = replace(part, sums=team.total(part.sums))
+    raw = _trained(model, tokenizer, pairs, plan, part.sums.layers, progress) if trains else None
+    return replace(_found(part, plan, raw), ways=ways)
+
+
+def read_part(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[PreferencePair],
+    plan: Plan,
+    *,
+    layers: Sequence[int] | None = None,
+    base_model: str | None = None,
+    base_revision: str | None = None,
+    batch_size: int | None = None,
+    padding_side: PaddingSide = "right",
+    team: Team = ALONE,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = CHECKPOINT_EVERY,
+    progress: bool = False,
+) -> tuple[Part, tuple[str, ...]]:
+    """Read one share of the pairs; see ``extract`` for the arguments.
+
+    Returns:
+        The share's sums, and the names of the ways in which texts were run through the model.
+    """
     if len(pairs) < 2:
         raise ExtractionError(f"Expected at least 2 pairs, better 100; found {len(pairs)}.")
-    wanted = _layers(found, len(find_blocks(model)), layers)
-    prepared = prepare_pairs(
-        tokenizer, pairs, input_format=switches.input_format, positions=switches.positions
-    )
-    _check_positions(found, prepared)
+    wanted = plan.layers(len(find_blocks(model)), layers)
+    source = Source(tokenizer, pairs, plan.switches.input_format, plan.switches.positions)
+    names = source.names()
+    check_positions(plan.method, names)
     with suspended(model):
         # First what is quick and may refuse: a model that could not be steered afterwards.
-        facts = base_model_facts(
+        base = base_model_facts(
             model, tokenizer, wanted, repo_id=base_model, revision=base_revision
         )
-        chosen, rejected = read_moments(
+        facts = PartFacts(
+            method=plan.method.name,
+            switches=asdict(plan.switches),
+            base_model=base,
+            data=describe_data(pairs),
+            shards=(),
+            count=0,
+            positions=names,
+            layers=wanted,
+        )
+        team.agree(f"{plan.method.name} {plan.switches} {wanted} {facts.data}")
+        found, ways = read_share(
             model,
-            prepared.chosen,
-            prepared.rejected,
+            source,
+            layers=wanted,
+            share=team.share,
+            keeper=Checkpoint(checkpoint, checkpoint_every, facts) if checkpoint else None,
             batch_size=batch_size,
             padding_side=padding_side,
-            layers=wanted,
-            progress=progress,
+            progress=progress and team.is_first,
         )
-        match found:
-            case ReadMethod(direction=direction):
-                raw = direction(chosen, rejected)
-            case TrainedMethod(objective=objective):
-                trainer = Trainer(model, tokenizer, pairs, objective, settings or found.training)
-                raw = _trained(trainer, wanted, progress=progress)
+    return part_of(facts, found), ways
+
+
+def from_part(part: Part) -> Extraction:
+    """The candidates that sums over all pairs give.
+
+    Raises:
+        ExtractionError: Activations are not finite, or the same in both classes.
+        UsageError: The part's method or switches are not known, or it trains its vector.
+    """
+    return _found(part, Plan.recorded(part.facts.method, part.facts.switches))
+
+
+def _found(part: Part, plan: Plan, raw: Array | None = None) -> Extraction:
+    """The extraction that sums give, with the directions that were trained if any were."""
+    facts, names, layers = part.facts, part.sums.positions, part.sums.layers
+    chosen, rejected = part.sums.moments()
+    if isinstance(plan.method, ReadMethod):
+        raw = plan.method.direction(chosen, rejected)
+    assert raw is not None
     _check_candidates(raw)
     return Extraction(
-        method=method,
-        switches=switches,
-        positions=prepared.positions,
-        layers=wanted,
-        candidates=scaled(raw, chosen.mean, switches.scale),
-        diagnostics=diagnose(chosen, rejected, raw, prepared.positions, wanted),
-        base_model=facts,
-        data=describe_data(pairs),
-        training=settings,
+        method=facts.method,
+        switches=plan.switches,
+        positions=names,
+        layers=layers,
+        candidates=scaled(raw, chosen.mean, plan.switches.scale),
+        diagnostics=diagnose(chosen, rejected, raw, names, layers),
+        base_model=facts.base_model,
+        data=facts.data,
+        training=plan.training,
     )
 
 
-def _trained(trainer: Trainer, layers: Sequence[int], *, progress: bool) -> Array:
-    total = len(layers) * trainer.steps
-    with tqdm(total=total, desc="Training", unit="step", disable=not progress) as bar:
-        return np.stack([trainer.train(layer, bar) for layer in layers])[None]
+def _trained(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[PreferencePair],
+    plan: Plan,
+    layers: Sequence[int],
+    progress: bool,
+) -> Array:
+    assert isinstance(plan.method, TrainedMethod)
+    assert plan.training is not None
+    with suspended(model):
+        trainer = Trainer(model, tokenizer, pairs, plan.method.objective, plan.training)
+        total = len(layers) * trainer.steps
+        with tqdm(total=total, desc="Training", unit="step", disable=not progress) as bar:
+            return np.stack([trainer.train(layer, bar) for layer in layers])[None]
 
 
 def _check_candidates(raw: Array) -> None:
@@ -155,50 +240,6 @@ def _check_candidates(raw: Array) -> None:
         raise ExtractionError(
             "Chosen and rejected responses give the same activations at every read position. Read "
             "other positions: `--positions response_mean`."
-        )
-
-
-def _method(name: str) -> AnyMethod:
-    if name not in METHODS:
-        raise UsageError(f"No method {name!r}. Methods: {', '.join(METHODS)}.")
-    return METHODS[name]
-
-
-def _switches(method: AnyMethod, given: dict[str, Any]) -> Switches:
-    changes = {name: value for name, value in given.items() if value is not None}
-    return replace(method.preset, **changes)
-
-
-def _settings(method: AnyMethod, given: Training | None) -> Training | None:
-    match method:
-        case TrainedMethod(training=preset):
-            return given or preset
-        case ReadMethod(name=name):
-            if given is not None:
-                raise UsageError(f"The method {name!r} is not trained: leave the settings out.")
-            return None
-
-
-def _layers(method: AnyMethod, blocks: int, given: Sequence[int] | None) -> tuple[int, ...]:
-    if given is None:
-        if isinstance(method, ReadMethod):
-            return tuple(range(blocks))
-        # Training costs minutes a layer, and middle layers are where it is known to work.
-        return tuple(sorted({int(share * blocks) for share in MIDDLE}))
-    if not given or not all(0 <= layer < blocks for layer in given):
-        raise UsageError(
-            f"No candidate at layers {', '.join(map(str, given)) or 'none'}. This model has "
-            f"layers: 0 to {blocks - 1}."
-        )
-    return tuple(sorted(set(given)))
-
-
-def _check_positions(method: AnyMethod, prepared: PreparedPairs) -> None:
-    if isinstance(method, TrainedMethod) and len(prepared.positions) > 1:
-        raise UsageError(
-            f"The method {method.name!r} steers with what it trained, wherever activations are "
-            f"read for its diagnostics: one position is enough, not {len(prepared.positions)}. Use "
-            "'response_mean' or 'last'."
         )
 
 

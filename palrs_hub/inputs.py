@@ -68,6 +68,7 @@ def prepare_pairs(
     *,
     input_format: InputFormat,
     positions: Positions,
+    number: int = 1,
 ) -> PreparedPairs:
     """Tokenise pairs and say which tokens to read.
 
@@ -78,6 +79,7 @@ def prepare_pairs(
             template (PaLRS); ``conversation``: prompt and response as turns (CAA); ``raw``: prompt
             and response as plain text.
         positions: Which tokens to read; see ``palrs_hub.positions``.
+        number: What messages call the first of these pairs.
 
     Raises:
         UsageError: The positions are not understood.
@@ -95,20 +97,16 @@ def prepare_pairs(
         for pair in pairs
         for side in (pair.chosen, pair.rejected)
     ]
-    names = reading.names
+    names, rows = reading.names, enumerate(encoded, start=2 * (number - 1))
     if reading.part == "suffix":
         width = _suffix_width(tokenizer, encoded, input_format)
         names = names or tuple(str(index) for index in range(-width, 0))
         _check_suffix(names, width)
-        samples = [
-            _at(text, tuple(map(int, names)), "text", row) for row, text in enumerate(encoded)
-        ]
+        samples = [_at(text, tuple(map(int, names)), "text", row) for row, text in rows]
     elif reading.indices is None:
         samples = [Sample(text.token_ids, (text.response,)) for text in encoded]
     else:
-        samples = [
-            _at(text, reading.indices, reading.part, row) for row, text in enumerate(encoded)
-        ]
+        samples = [_at(text, reading.indices, reading.part, row) for row, text in rows]
     return PreparedPairs(tuple(samples[0::2]), tuple(samples[1::2]), names or ())
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from palrs_hub.cli.extraction.evidence import EVIDENCE, evidence_options, read_evidence
+from palrs_hub.cli.extraction.request import Request
+from palrs_hub.cli.extraction.sharing import SHARING, Sharing, sharing_options
 from palrs_hub.cli.extraction.show import show_extracted
 from palrs_hub.cli.extraction.training import SETTINGS, training_of, training_options
 from palrs_hub.cli.options import (
+    device_map_option,
     device_option,
     dtype_option,
     json_option,
@@ -23,11 +25,11 @@ from palrs_hub.cli.options import (
 )
 from palrs_hub.inputs import INPUT_FORMATS
 from palrs_hub.intervention import UNITS, scope_of
-from palrs_hub.manifest import MANIFEST_FILE
-from palrs_hub.methods import CHOICES, METHODS, TrainedMethod
+from palrs_hub.methods import CHOICES, METHODS
 from palrs_hub.positions import SYNTAX
 
 if TYPE_CHECKING:
+    from palrs_hub.distributed import Team
     from palrs_hub.evidence import Selection
     from palrs_hub.extraction import Extraction
     from palrs_hub.vector import SteeringVector
@@ -108,7 +110,8 @@ def _layers(
 @click.option("--split", default="train", show_default=True, help="Split of a data set.")
 @click.option("--pairs-revision", help="Branch, tag or commit of a data set.")
 @click.option("--limit", type=click.IntRange(min=2), help="Use only the first so many pairs.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Texts in a batch.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Rows in a batch.")
+@sharing_options
 @click.option("--name", help="A short name for the vector.")
 @click.option("--task", help="What it does, in a word or two.")
 @click.option("--description", default="", help="What it does, in a sentence.")
@@ -119,6 +122,7 @@ def _layers(
 @click.option("--base-revision", help="Its commit.")
 @dtype_option
 @device_option
+@device_map_option
 @token_option
 @local_option
 @json_option
@@ -127,90 +131,35 @@ def command(**options: Any) -> None:  # noqa: ANN401 - click hands over what is 
 
     Part of the pairs is held out: position, layer and coefficient are those with the highest
     preference margin on them, and the whole grid is kept in the manifest.
+
+    Started by torchrun or accelerate launch, the processes share the pairs; the first one chooses,
+    writes and prints.
     """
+    from palrs_hub.distributed import team
+
     training = {name: options.pop(name) for name in SETTINGS}
     evidence = {name: options.pop(name) for name in EVIDENCE}
-    request = _Request(**options, training=training, evidence=evidence)
+    sharing = Sharing(**{name: options.pop(name) for name in SHARING})
+    request = Request(**options, training=training, evidence=evidence, sharing=sharing)
     request.refuse_to_overwrite()
     request.given()
-    vector = _run(request)
-    vector.save_pretrained(request.output)
-    show_extracted(vector, request.output, as_json=request.as_json)
+    with team() as work:
+        vector = _run(request, work)
+    if vector is not None:
+        vector.save_pretrained(request.output)
+        show_extracted(vector, request.output, as_json=request.as_json)
 
 
-@dataclass(frozen=True)
-class _Request:
-    model: str
-    pairs: str
-    output: Path
-    overwrite: bool
-    method: str
-    input_format: Any
-    positions: Any
-    choice: Any
-    scale: Any
-    drop_last_layers: float | None
-    layer: int | None
-    position: str | None
-    coefficient: float | None
-    validation: float
-    seed: int
-    whole_grid: bool
-    split: str
-    pairs_revision: str | None
-    limit: int | None
-    batch_size: int | None
-    name: str | None
-    task: str | None
-    description: str
-    license_id: str
-    operation: Any
-    tokens: str
-    base_model: str | None
-    base_revision: str | None
-    dtype: str
-    device: str
-    token: str | None
-    local_files_only: bool
-    as_json: bool
-    layers: tuple[int, ...] | None
-    training: dict[str, Any]
-    evidence: dict[str, Any]
-
-    @property
-    def candidate_layers(self) -> tuple[int, ...] | None:
-        """Where to look: a method that is trained does not train what cannot be chosen."""
-        trains = isinstance(METHODS[self.method], TrainedMethod)
-        if self.layers is None and trains and self.layer is not None:
-            return (self.layer,)
-        return self.layers
-
-    def refuse_to_overwrite(self) -> None:
-        if (self.output / MANIFEST_FILE).exists() and not self.overwrite:
-            raise click.UsageError(
-                f"{self.output} holds a vector already. Give another --output, or --overwrite."
-            )
-
-    def given(self) -> tuple[str, int, float] | None:
-        """Position, layer and coefficient, where validation, which adds, cannot choose them."""
-        if self.operation == "add" and scope_of(self.tokens) == "all":
-            return None
-        if self.position is None or self.layer is None or self.coefficient is None:
-            raise click.UsageError(
-                "Validation measures adding to all tokens. With another --operation or other "
-                "--tokens give --layer, --position and --coefficient yourself."
-            )
-        return self.position, self.layer, self.coefficient
-
-
-def _run(request: _Request) -> SteeringVector:
+def _run(request: Request, team: Team) -> SteeringVector | None:
+    """The vector, in the process that chooses it; the others have done their part."""
     from palrs_hub.cli import output
-    from palrs_hub.extraction import extract
-    from palrs_hub.hub.names import split_model_name
-    from palrs_hub.loading import load_model_and_tokenizer
+    from palrs_hub.distributed import Team
+    from palrs_hub.extraction import extract, read_part
     from palrs_hub.pairs import read_pairs, split_pairs
+    from palrs_hub.plan import Plan
+    from palrs_hub.reading import Share
 
-    training_settings = training_of(request.method, request.training, request.seed)
+    share = request.sharing.share()
     evidence = read_evidence(**request.evidence)
     pairs = read_pairs(
         request.pairs,
@@ -220,31 +169,34 @@ def _run(request: _Request) -> SteeringVector:
         limit=request.limit,
     )
     training, held_out = split_pairs(pairs, validation=request.validation, seed=request.seed)
-    name, revision = split_model_name(request.model)
-    where: dict[str, Any] = {
-        "revision": revision,
-        "token": request.token,
-        "local_files_only": request.local_files_only,
+    switches: dict[str, Any] = {
+        "input_format": request.input_format,
+        "positions": request.positions,
+        "choice": request.choice,
+        "scale": request.scale,
+        "drop_last_layers": request.drop_last_layers,
+        "training": training_of(request.method, request.training, request.seed),
     }
-    model, tokenizer = load_model_and_tokenizer(name, dtype=request.dtype, **where)
-    model = placed(model, request.device)
+    settings: dict[str, Any] = {
+        "layers": request.candidate_layers,
+        "base_model": request.base_model,
+        "base_revision": request.base_revision,
+        "batch_size": request.batch_size,
+        "checkpoint": request.sharing.file_of(team),
+        "checkpoint_every": request.sharing.checkpoint_every,
+        "progress": output.wants_progress(),
+    }
+    model, tokenizer = _load(request)
+    if share:
+        plan, alone = Plan.made(request.method, **switches), Team(Share(*share))
+        part, _ = read_part(model, tokenizer, training, plan, team=alone, **settings)
+        request.sharing.show(part.facts, as_json=request.as_json)
+        return None
     extraction = extract(
-        model,
-        tokenizer,
-        training,
-        request.method,
-        input_format=request.input_format,
-        positions=request.positions,
-        choice=request.choice,
-        scale=request.scale,
-        drop_last_layers=request.drop_last_layers,
-        layers=request.candidate_layers,
-        training=training_settings,
-        base_model=request.base_model,
-        base_revision=request.base_revision,
-        batch_size=request.batch_size,
-        progress=output.wants_progress(),
+        model, tokenizer, training, request.method, team=team, **switches, **settings
     )
+    if not team.is_first:
+        return None
     position, layer, coefficient, selection = _choose(
         request, model, tokenizer, extraction, held_out, evidence
     )
@@ -262,8 +214,26 @@ def _run(request: _Request) -> SteeringVector:
     )
 
 
+def _load(request: Request) -> tuple[Any, Any]:
+    from palrs_hub.distributed import local_device
+    from palrs_hub.hub.names import split_model_name
+    from palrs_hub.loading import load_model_and_tokenizer
+
+    name, revision = split_model_name(request.model)
+    where: dict[str, Any] = {
+        "revision": revision,
+        "token": request.token,
+        "local_files_only": request.local_files_only,
+        "dtype": request.dtype,
+    }
+    if request.device_map:
+        return load_model_and_tokenizer(name, device_map=request.device_map, **where)
+    model, tokenizer = load_model_and_tokenizer(name, **where)
+    return placed(model, local_device(request.device)), tokenizer
+
+
 def _choose(
-    request: _Request,
+    request: Request,
     model: Any,  # noqa: ANN401
     tokenizer: Any,  # noqa: ANN401
     extraction: Extraction,

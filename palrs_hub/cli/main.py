@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # palrs_hub/cli/<name>.py.
 COMMANDS: Final[dict[str, str]] = {
     "extract": "Extract a vector from preference pairs.",
+    "merge": "Join sums that several machines read into a vector.",
     "select": "Choose a vector's coefficient again, and draw the grid.",
     "info": "Show what a vector says of itself.",
     "check": "Check a vector against a model.",

@@ -21,6 +21,9 @@ local_option = click.option(
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="For instance cuda."
 )
+device_map_option = click.option(
+    "--device-map", help="Spread the model over devices: auto, balanced, ...; needs accelerate."
+)
 dtype_option = click.option(
     "--dtype",
     type=click.Choice(["auto", "float32", "bfloat16", "float16"]),

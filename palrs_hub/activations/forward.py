@@ -1,0 +1,86 @@
+"""One forward pass over texts of different lengths, without gradients, dropout or a cache."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from palrs_hub.compiled import uncompiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PaddingSide = Literal["right", "left"]
+
+
+@contextlib.contextmanager
+def inference(model: torch.nn.Module) -> Iterator[None]:
+    """No gradients and no dropout within; the model's mode is restored after.
+
+    Not ``torch.inference_mode``: buffers that a model updates as it runs (some rotary embeddings)
+    would be useless for training from then on.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def run_padded(
+    model: torch.nn.Module, rows: Sequence[Sequence[int]], padding_side: PaddingSide = "right"
+) -> object:
+    """One forward pass over texts of different lengths, without a cache.
+
+    Args:
+        model: A transformers model.
+        rows: Token ids, a row a text.
+        padding_side: Where shorter rows are filled up; masked either way.
+
+    Returns:
+        What the model returns.
+    """
+    device = input_device(model)
+    ids, mask = pad_rows(rows, padding_side)
+    arguments: dict[str, object] = {
+        "input_ids": ids.to(device),
+        "attention_mask": mask.to(device),
+        "use_cache": False,
+    }
+    if padding_side == "left" and takes(model, "position_ids"):
+        arguments["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0).to(device)
+    return model(**arguments)
+
+
+def pad_rows(
+    rows: Sequence[Sequence[int]], padding_side: PaddingSide
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids ``[rows, tokens]`` and their mask; padding is token 0, which every model has."""
+    width = max(len(row) for row in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    for index, row in enumerate(rows):
+        place = slice(0, len(row)) if padding_side == "right" else slice(width - len(row), width)
+        ids[index, place] = torch.tensor(row, dtype=torch.long)
+        mask[index, place] = 1
+    return ids, mask
+
+
+def input_device(model: torch.nn.Module) -> torch.device:
+    """Where a model takes its tokens."""
+    weight = getattr(model.get_input_embeddings(), "weight", None)  # type: ignore[operator]
+    # Later parts of a pipeline have no embeddings.
+    device: torch.device = next(model.parameters()).device if weight is None else weight.device
+    # Offloaded weights arrive with the call, and so do the tokens.
+    return torch.device("cpu") if device.type == "meta" else device
+
+
+def takes(model: torch.nn.Module, argument: str) -> bool:
+    """Whether a model's forward has an argument of this name."""
+    forward = uncompiled(model).forward
+    return argument in inspect.signature(forward).parameters
