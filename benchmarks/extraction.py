@@ -1,0 +1,193 @@
+"""Extraction beside its peers and beside the floor, in turns, on one thread.
+
+``python -m benchmarks.extraction`` prints JSON lines. Times are seconds of the processor, which on
+one thread and an idle machine are those of the clock; a ratio is that of medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers import PEERS, ROOT, python_of
+from benchmarks.shapes import LLAMA_30M, LLAMA_TINY, write_model, write_pairs
+
+ROUNDS = 1
+PAIRS = (48,)
+FLOOR_TOKENS = (1, 512, 1024)
+AGREEMENT = 1e-4
+
+Key = tuple[str, int]
+Answer = dict[str, Any]
+
+
+class Contender:
+    """A process that extracts when it is told to."""
+
+    def __init__(self, name: str, model: Path, pairs: Path) -> None:
+        python = python_of(name) if name in PEERS else Path(sys.executable)
+        script = ROOT / "benchmarks" / "contender.py"
+        path = {"PYTHONPATH": str(ROOT)} if name == "palrs-hub" else {}
+        self._process = subprocess.Popen(
+            [str(python), str(script), name, str(model), str(pairs)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **path},
+        )
+        self._answer()
+
+    def run(self, batch_size: int) -> Answer:
+        """Extract once."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{batch_size}\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+
+    def _answer(self) -> Answer:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._process.args} ended without an answer")
+        return dict(json.loads(line))
+
+
+def main() -> int:
+    """Measure; the exit code is 1 if a peer that keeps magnitudes found another direction."""
+    agree = True
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
+        write_model(model, LLAMA_30M)
+        for pairs in PAIRS:
+            found = measure(model, Path(folder), pairs)
+            agree &= _agreement(found) < AGREEMENT
+            for row in rows(found, pairs):
+                print(json.dumps(row), flush=True)
+        print(json.dumps(flat(Path(folder))), flush=True)
+    return int(not agree)
+
+
+def measure(model: Path, folder: Path, pairs: int) -> dict[Key, list[Answer]]:
+    """Every contender at every batch size, in turns."""
+    file = folder / f"pairs-{pairs}.jsonl"
+    write_pairs(file, pairs)
+    keys: list[Key] = [("palrs-hub", 0), *(("floor", tokens) for tokens in FLOOR_TOKENS)]
+    keys += [(name, size) for name, peer in PEERS.items() for size in peer.batch_sizes]
+    with _started({name for name, _ in keys}, model, file) as contenders:
+        found: dict[Key, list[Answer]] = {key: [] for key in keys}
+        for _ in range(ROUNDS):
+            for name, size in keys:
+                found[name, size].append(contenders[name].run(size))
+    return found
+
+
+def rows(found: dict[Key, list[Answer]], pairs: int) -> Iterator[dict[str, Any]]:
+    """One row for each goal."""
+    seconds = {
+        key: statistics.median(a["processor_seconds"] for a in answers)
+        for key, answers in found.items()
+    }
+    ours = seconds["palrs-hub", 0]
+    best = {name: min(s for key, s in seconds.items() if key[0] == name) for name in PEERS}
+    default = {name: seconds[name, peer.batch_sizes[0]] for name, peer in PEERS.items()}
+    slower = min(best["steering-vectors"], best["repeng"])
+    floor = min(s for key, s in seconds.items() if key[0] == "floor")
+    facts = {
+        "pairs": pairs,
+        "seconds": {f"{name} {size}": round(s, 2) for (name, size), s in seconds.items()},
+    }
+    at_default = min(default["steering-vectors"], default["repeng"])
+    yield _row(
+        f"extraction, steering-vectors and repeng, {pairs} pairs",
+        slower / ours,
+        2.5,
+        **facts,
+        at_their_defaults=round(at_default / ours, 2),
+    )
+    yield _row(
+        f"extraction, saklas's capture, {pairs} pairs",
+        best["saklas"] / ours,
+        1.3,
+        at_its_default=round(default["saklas"] / ours, 2),
+    )
+    yield _row(f"extraction, floor, {pairs} pairs", ours / floor, 1.15, smaller_is_better=True)
+    # The first run of a process: later ones find memory that it has not given back.
+    first = {"palrs-hub": 0} | {name: peer.batch_sizes[0] for name, peer in PEERS.items()}
+    peaks = {name: found[name, size][0]["peak_megabytes"] for name, size in first.items()}
+    yield _row(
+        f"extraction, peak memory above the model, {pairs} pairs",
+        peaks["palrs-hub"] / min(peaks["steering-vectors"], peaks["repeng"]),
+        0.1,
+        smaller_is_better=True,
+        megabytes={name: round(peak, 1) for name, peak in peaks.items()},
+    )
+
+
+def flat(folder: Path) -> dict[str, Any]:
+    """Peak memory with 10,000 pairs beside that with 100, on a tiny model."""
+    model = folder / "tiny"
+    write_model(model, LLAMA_TINY)
+    peaks = {}
+    for pairs in (100, 10_000):
+        file = folder / f"tiny-{pairs}.jsonl"
+        write_pairs(file, pairs, LLAMA_TINY.vocabulary)
+        with _started({"palrs-hub"}, model, file) as contenders:
+            peaks[pairs] = contenders["palrs-hub"].run(0)["peak_megabytes"]
+    return _row(
+        "extraction, peak memory from 100 to 10,000 pairs",
+        peaks[10_000] / peaks[100],
+        1.2,
+        smaller_is_better=True,
+        megabytes={str(pairs): round(peak, 1) for pairs, peak in peaks.items()},
+    )
+
+
+@contextlib.contextmanager
+def _started(names: set[str], model: Path, pairs: Path) -> Iterator[dict[str, Contender]]:
+    with contextlib.ExitStack() as stack:
+        contenders = {}
+        for name in sorted(names):
+            contenders[name] = Contender(name, model, pairs)
+            stack.callback(contenders[name].stop)
+        yield contenders
+
+
+def _agreement(found: dict[Key, list[Answer]]) -> float:
+    """The largest relative difference of a peer's direction from ours."""
+    ours = np.array(found["palrs-hub", 0][0]["direction"])
+    others = [
+        np.array(answers[0]["direction"]) for answers in found.values() if answers[0]["direction"]
+    ]
+    return max(float(np.linalg.norm(other - ours) / np.linalg.norm(ours)) for other in others)
+
+
+def _row(
+    name: str, ratio: float, goal: float, *, smaller_is_better: bool = False, **facts: object
+) -> dict[str, Any]:
+    return {
+        "row": name,
+        "ratio": round(ratio, 3),
+        "goal": goal,
+        "reached": ratio <= goal if smaller_is_better else ratio >= goal,
+        **facts,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
