@@ -13,7 +13,8 @@ VLLM := .venv-vllm
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines test-harness test-interop test-hostile test-web registry check survey format bench bench-alignment clean
+.PHONY: help setup demo format clean check registry survey bench bench-alignment
+.PHONY: test test-engines test-harness test-interop test-hostile test-crash test-web
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -80,6 +81,10 @@ test-interop: $(STAMP) ## Test the embedded Hub with the npm client (needs Node 
 
 test-hostile: $(STAMP) ## Meet more than a hundred hostile packages, with little memory and an audit hook
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/hostile $(ARGS)
+
+# About a quarter of an hour; make test takes a few moments of each instead of a hundred.
+test-crash: $(STAMP) ## Kill commands at a hundred moments, crowd the cache, fill the disk
+	OMP_NUM_THREADS=1 CRASH_MOMENTS=100 $(BIN)/python -m pytest tests/crash $(ARGS)
 
 test-web: $(STAMP) ## Use the gallery in headless Chromium (needs Node 20, npm and Chromium)
 	npm install --prefix tests/web --no-audit --no-fund --no-package-lock

@@ -21,6 +21,7 @@ from palrs_hub.fingerprint import distance
 from palrs_hub.loading import load_model
 from palrs_hub.probe import measure_fingerprint
 from tests.tiny_models import CONFIGS, build
+from tests.trust.variants import rounded, trained
 
 TOKENS = tuple(range(3, 19))
 
@@ -56,20 +57,6 @@ def measure(model: torch.nn.Module, other: torch.nn.Module) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _rounded_to(bits: int) -> Change:
-    """Weights rounded to so many bits, each row by its own scale, nearest value."""
-
-    def change(model: torch.nn.Module) -> torch.nn.Module:
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.dim() == 2:
-                    scale = parameter.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
-                    parameter.copy_((parameter / scale).round() * scale)
-        return model
-
-    return change
-
-
 def _moved_by(share: float) -> Change:
     """Every weight matrix moved at random by a share of its standard deviation."""
 
@@ -93,11 +80,15 @@ def _reinitialised(model: torch.nn.Module) -> torch.nn.Module:
 CHANGES: dict[str, Change] = {
     "itself": lambda model: model,
     "bfloat16": lambda model: model.to(torch.bfloat16),
-    "8 bits": _rounded_to(8),
-    "4 bits": _rounded_to(4),
+    "8 bits": lambda model: rounded(model, 8),
+    "4 bits": lambda model: rounded(model, 4),
     "moved 1 %": _moved_by(0.01),
     "moved 5 %": _moved_by(0.05),
     "moved 20 %": _moved_by(0.2),
+    "1 step": lambda model: trained(model, steps=1, rate=1e-4),
+    "5 steps": lambda model: trained(model, steps=5, rate=1e-4),
+    "30 steps": lambda model: trained(model, steps=30, rate=1e-3),
+    "30 steps, fast": lambda model: trained(model, steps=30, rate=1e-2),
 }
 
 

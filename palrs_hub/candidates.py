@@ -191,13 +191,15 @@ def usable_range(
 
 
 def _fingerprinted_at(base: BaseModelFacts, layer: int) -> BaseModelFacts:
+    """Of all layers the steered one, and the last: blocks in between could be another model's."""
     whole = base.fingerprint
-    place = whole.layers.index(layer)
+    kept = sorted({layer, base.num_blocks - 1})
+    places = [whole.layers.index(each) for each in kept]
     only = whole.model_copy(
         update={
-            "layers": (layer,),
-            "norms": (whole.norms[place],),
-            "projections": (whole.projections[place],),
+            "layers": tuple(kept),
+            "norms": tuple(whole.norms[place] for place in places),
+            "projections": tuple(whole.projections[place] for place in places),
         }
     )
     return base.model_copy(update={"fingerprint": only})

@@ -47,8 +47,9 @@ MAX_VALUES: Final = 250_000
 class Fingerprint(Strict):
     """The functional fingerprint: a direction-free summary of the residual stream.
 
-    Measured at the steered layers on a fixed short text, in one forward pass; it tells whether
-    loaded weights are those that the vector was made for, casts and quantised copies included.
+    Measured at the steered layers and the last on a fixed short text, in one forward pass; it tells
+    whether loaded weights are those that the vector was made for, casts and quantised copies
+    included.
 
     Attributes:
         token_ids: The probe text's token ids, so that no tokenizer is needed to measure again.

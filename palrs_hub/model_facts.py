@@ -78,7 +78,7 @@ def base_model_facts(
     Args:
         model: The model.
         tokenizer: Its tokenizer.
-        layers: The layers to fingerprint.
+        layers: The layers to fingerprint, beside the last one.
         repo_id: Its name on the Hub, if it was loaded from elsewhere.
         revision: Its commit, if it was loaded from elsewhere.
     """
@@ -97,7 +97,7 @@ def base_model_facts(
         chat_template_sha256=facts.chat_template_sha256,
         dtype=dtype_of(model),
         quantization=facts.quantization,
-        fingerprint=measure_fingerprint(model, tokens, layers),
+        fingerprint=measure_fingerprint(model, tokens, {*layers, len(find_blocks(model)) - 1}),
     )
 
 

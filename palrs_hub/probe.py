@@ -22,7 +22,7 @@ from palrs_hub.errors import ModelError
 from palrs_hub.fingerprint import PROBE_TEXT, PROBE_TOKENS, Matrix, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -36,7 +36,7 @@ def probe_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
 
 def measure_fingerprint(
-    model: torch.nn.Module, token_ids: Sequence[int], layers: Sequence[int]
+    model: torch.nn.Module, token_ids: Sequence[int], layers: Collection[int]
 ) -> Fingerprint:
     """Measure a model's functional fingerprint, and that its blocks can be steered.
 
@@ -60,7 +60,7 @@ def measure_fingerprint(
 
 
 def measure_here(
-    model: torch.nn.Module, token_ids: Sequence[int], layers: Sequence[int]
+    model: torch.nn.Module, token_ids: Sequence[int], layers: Collection[int]
 ) -> Fingerprint | None:
     """Measure the layers that this process computes; None if there is none among those asked for.
 

@@ -125,14 +125,15 @@ def test_positions_by_index_are_those_of_the_suffix(demo_model, demo_tokenizer, 
 
 def test_some_layers_alone_give_what_all_give(demo_model, demo_tokenizer, pairs, extraction):
     found = extract(demo_model, demo_tokenizer, pairs, layers=[2, 0])
-    assert found.layers == found.base_model.fingerprint.layers == (0, 2)
+    assert found.layers == (0, 2)
+    assert found.base_model.fingerprint.layers == (0, 2, 5)  # the last, beside those read
     np.testing.assert_allclose(found.candidates, extraction.candidates[:, [0, 2]], atol=1e-5)
 
 
 def test_a_vector_carries_all_that_is_known(extraction, pairs):
     vector = extraction.vector(position="-2", layer=2, coefficient=0.5, name="n", task="t")
     manifest = vector.manifest
-    assert manifest.base_model.fingerprint.layers == (2,)
+    assert manifest.base_model.fingerprint.layers == (2, 5)  # the steered one and the last
     assert manifest.data.pairs == 100
     assert manifest.data.name == "sums.jsonl"
     assert manifest.method.switches["position"] == "-2"

@@ -38,7 +38,8 @@ def vector_for(
     width = find_blocks(model).hidden_size
     generator = np.random.default_rng(seed)
     read = {condition.layer} if condition else set()
-    fingerprint = measure_fingerprint(model, PROBE, {*layers, *read})
+    last = len(find_blocks(model)) - 1
+    fingerprint = measure_fingerprint(model, PROBE, {*layers, *read, last})
     if arrays is None:
         arrays = {
             f"layer_{layer}": _direction(generator, width, np.mean(norms) / 3)

@@ -109,12 +109,13 @@ def _card(
 
 def _write(page: str, file: Path | None) -> Path:
     from palrs_hub.errors import UsageError
+    from palrs_hub.whole_file import write_whole
 
     try:
         if file is None:
             folder = Path(tempfile.mkdtemp(prefix="palrs-hub-card-"))
             file = folder / "card.html"
-        file.write_text(page, encoding="utf-8")
+        write_whole(file, page)
     except OSError as error:
         raise UsageError(f"Cannot write {file}: {error}. Give another --output.") from error
     return file.resolve()

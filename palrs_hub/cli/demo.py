@@ -53,8 +53,18 @@ def command(json_file: Path | None, allow_code_execution: bool) -> None:
         )
     _show(result, run_code=allow_code_execution)
     if json_file:
-        json_file.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
+        _keep(json_file, json.dumps(result.as_json(), indent=2) + "\n")
         output.show_line(f"Figures written to {json_file}")
+
+
+def _keep(file: Path, figures: str) -> None:
+    from palrs_hub.errors import UsageError
+    from palrs_hub.whole_file import write_whole
+
+    try:
+        write_whole(file, figures)
+    except OSError as error:
+        raise UsageError(f"Cannot write the figures to {file}: {error}") from error
 
 
 def _use_only(endpoint: str, home: Path) -> None:

@@ -130,10 +130,11 @@ def _with_selection(vector: SteeringVector, chosen: Selected) -> SteeringVector:
 def _draw(vector: SteeringVector, plot: Path) -> None:
     from palrs_hub.errors import UsageError
     from palrs_hub.plots import selection_plot
+    from palrs_hub.whole_file import write_whole
 
     picture = selection_plot(vector.manifest)
     try:
-        plot.write_text(picture, encoding="utf-8")
+        write_whole(plot, picture)
     except OSError as error:
         raise UsageError(f"Cannot write the picture to {plot}: {error}") from error
 

@@ -107,6 +107,7 @@ def _write_selftest(
     from palrs_hub.errors import UsageError
     from palrs_hub.hub.names import split_model_name
     from palrs_hub.loading import load_model
+    from palrs_hub.whole_file import write_whole
 
     if not path.name.endswith(FILE_SUFFIX):
         raise UsageError(f"A self-test's name ends in {FILE_SUFFIX}; found {path.name!r}.")
@@ -114,7 +115,10 @@ def _write_selftest(
     test = record_selftest(
         vector, load_model(name, revision=revision, **where), "vllm", coefficient=coefficient
     )
-    path.write_text(test.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    try:
+        write_whole(path, test.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise UsageError(f"Cannot write the self-test to {path}: {error}") from error
 
 
 def _run(made: ServeCommand) -> None:

@@ -40,7 +40,7 @@ def write_adapter(
         UsageError: In this architecture no bias of one module is the vector, or it does more than
             add to every token.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     base = vector.manifest.base_model
     added = addends(vector, coefficient)
@@ -60,7 +60,7 @@ def write_adapter(
         for layer, array in added.items()
     }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    save_file(tensors, folder / TENSORS_FILE, {"format": "pt"})
+    (folder / TENSORS_FILE).write_bytes(save(tensors, {"format": "pt"}))
 
 
 def _module(architecture: str, model_type: str, layer: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,7 @@ def _write(vector: SteeringVector, path: Path, fold: bool) -> None:
     if path.suffix not in (".pt", ".pth"):
         raise UsageError(f"lm-eval reads .pt and .pth; the output is {path.name!r}.")
     prefix = _blocks_path(vector.manifest.base_model.architecture)
+    data = io.BytesIO()  # torch tells of a full disk in an error of its own
     torch.save(
         {
             f"{prefix}.{layer}": {
@@ -87,8 +89,9 @@ def _write(vector: SteeringVector, path: Path, fold: bool) -> None:
             }
             for layer, (array, scale) in steered_layers(vector, fold=fold).items()
         },
-        path,
+        data,
     )
+    path.write_bytes(data.getvalue())
 
 
 def _blocks_path(architecture: str) -> str:

@@ -123,7 +123,7 @@ def _write(vector: SteeringVector, path: Path, fold: bool) -> None:
         raise UsageError(
             f"A bare tensor is written as .npy or .safetensors; the output is {path.name!r}."
         )
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     manifest = vector.manifest
     about = {
@@ -133,7 +133,7 @@ def _write(vector: SteeringVector, path: Path, fold: bool) -> None:
         "method": manifest.method.name,
         "name": manifest.name,
     }
-    save_file({_TENSOR: np.ascontiguousarray(array)}, path, {_OURS: json.dumps(about)})
+    path.write_bytes(save({_TENSOR: np.ascontiguousarray(array)}, {_OURS: json.dumps(about)}))
 
 
 TENSOR = Format(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +17,7 @@ from huggingface_hub import get_session, hf_raise_for_status
 from palrs_hub.errors import HubError, HubUnreachableError
 from palrs_hub.hub.client import client
 from palrs_hub.hub.failures import CLIENT_ERRORS, translated
+from palrs_hub.whole_file import write_whole
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 SPACES: Final = "spaces/"
@@ -98,7 +97,4 @@ def _keep(path: Path, data: bytes) -> None:
     """Keep a copy; a disk that is full or cannot be written is no reason to do without."""
     with contextlib.suppress(*CLIENT_ERRORS):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
+        write_whole(path, data)

@@ -14,6 +14,7 @@ from typing import Final
 
 from palrs_hub.hub.client import endpoint
 from palrs_hub.vector import SteeringVector
+from palrs_hub.whole_file import write_whole
 
 ORIGIN_FILE: Final = ".palrs-hub.json"
 _LARGEST: Final = 4096
@@ -56,4 +57,4 @@ def read_origin(folder: Path) -> Origin | None:
 def write_origin(folder: Path, origin: Origin) -> None:
     """Let a folder remember where its package is on the Hub in use."""
     facts = {"endpoint": endpoint(), "repo_id": origin.repo_id, "commit": origin.commit}
-    (folder / ORIGIN_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / ORIGIN_FILE, json.dumps(facts, indent=2) + "\n")

@@ -7,11 +7,9 @@ Candidates are compared as numbers, for those of a second extraction may differ 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from palrs_hub.errors import UsageError
+from palrs_hub.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +122,7 @@ class Record:
             return
         metadata = {"format": FORMAT, "subject": json.dumps(self._same)}
         try:
-            _replace(self._file, safetensors.numpy.save(self._near | self._arrays(), metadata))
+            write_whole(self._file, safetensors.numpy.save(self._near | self._arrays(), metadata))
         except OSError as error:
             raise UsageError(f"Cannot write the record {self._file}: {error}") from error
         self._written = time.monotonic()
@@ -183,17 +182,3 @@ def _agree(rows: Numbers, found: Numbers | None) -> bool:
 
 def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _replace(file: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.replace(temporary, file)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise

@@ -109,9 +109,10 @@ def _on_harness(request: Request) -> Measurement:
 def _draw(file: Path, measured: Sequence[Measured], vector: SteeringVector) -> None:
     from palrs_hub.errors import UsageError
     from palrs_hub.evaluation_plot import evaluation_plot
+    from palrs_hub.whole_file import write_whole
 
     try:
-        file.write_text(evaluation_plot(measured, vector.manifest.name), encoding="utf-8")
+        write_whole(file, evaluation_plot(measured, vector.manifest.name))
     except OSError as error:
         raise UsageError(f"Cannot write {file}: {error}") from error
 

@@ -71,7 +71,12 @@ def write_gallery(pages: Sequence[Page], output: str | os.PathLike[str]) -> Buil
             _write(new, index, by_slug)
             if folder.exists():
                 os.replace(folder, old)
-            os.replace(new, folder)
+            try:
+                os.replace(new, folder)
+            except OSError:
+                if old.exists():
+                    os.replace(old, folder)
+                raise
     except OSError as error:
         raise RegistryError(f"The gallery could not be written to {folder}: {error}") from error
     return Built(folder, index)

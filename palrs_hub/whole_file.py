@@ -1,0 +1,39 @@
+"""Writing a file so that it is there whole or not at all, whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Replace a file in one step: readers see the old content or the new, never a part.
+
+    A process that is killed meanwhile leaves at most a hidden file beside it, which nothing reads.
+
+    Args:
+        path: The file; its folder must be there.
+        content: Bytes, or text that is written as UTF-8.
+
+    Raises:
+        OSError: It cannot be written; what was there still is.
+    """
+    target = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    if target.exists() and not target.is_file():  # a terminal or a pipe, which nothing can replace
+        target.write_bytes(data)
+        return
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise

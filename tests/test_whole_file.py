@@ -1,0 +1,41 @@
+"""A file is replaced in one step, and what was there stays if that fails."""
+
+import os
+import stat
+
+import pytest
+
+from palrs_hub.whole_file import write_whole
+
+
+def test_it_replaces_and_leaves_nothing_beside(tmp_path):
+    write_whole(tmp_path / "a.txt", "first\n")
+    write_whole(tmp_path / "a.txt", b"second\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_bytes() == b"second\n"
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+
+
+def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
+    write_whole(tmp_path / "a.txt", "first")
+
+    def full(handle):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_whole(tmp_path / "a.txt", "second")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "first"
+
+
+def test_a_link_is_replaced_and_what_it_names_is_not(tmp_path):
+    (tmp_path / "secret").write_text("mine")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "secret")
+    write_whole(tmp_path / "a.txt", "theirs")
+    assert (tmp_path / "secret").read_text() == "mine"
+
+
+def test_what_is_no_file_is_written_to_and_stays_what_it_is():
+    write_whole(os.devnull, "gone")
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
