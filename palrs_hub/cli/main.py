@@ -33,6 +33,8 @@ COMMANDS: Final[dict[str, str]] = {
     "selftest": "See whether an engine steers as an export says.",
     "generate": "Generate with a vector, beside the unsteered model if asked.",
     "eval": "Evaluate a vector on a file of problems, or verify what it claims.",
+    "sign": "Sign a vector.",
+    "verify": "Verify who signed a vector.",
     "card": "Show a vector's card, or preview it rendered.",
     "registry": "Add to a curated registry, check it, publish it.",
     "serve": "Run a Hub of your own.",

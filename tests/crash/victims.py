@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from palrs_hub.errors import NotOnHubError
 from palrs_hub.manifest import MANIFEST_FILE
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.package_files import PACKAGE_FILES
+from palrs_hub.vector import SteeringVector
 from tests.builders import a_vector
 
 if TYPE_CHECKING:
