@@ -152,18 +152,9 @@ def _extract_command(record: Path, output: Path) -> Callable[[], int]:
     from palrs_hub.demo import model_folder, pairs_file
 
     words = ["extract", "--model", model_folder(), "--pairs", pairs_file(), "--limit", 40]
-    words += [
-        "--method",
-        "mean_difference",
-        "--layers",
-        "2,3",
-        "--name",
-        "killed",
-        "--output",
-        output,
-        "--resume",
-        record,
-    ]
+    words += ["--method", "mean_difference", "--layers", "2,3", "--name", "killed"]
+    # One that was struck only after it had written is run again too.
+    words += ["--output", output, "--overwrite", "--resume", record]
     return command(*words)
 
 
