@@ -10,11 +10,14 @@ ALIGNMENT := .venv-alignment
 LLAMA := .venv-llama
 LLAMA_CPP_PYTHON := llama_cpp_python-0.3.36
 VLLM := .venv-vllm
+FUZZ := .venv-fuzz
+RELEASE := .venv-release
+FUZZ_SECONDS ?= 80
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo format clean check registry survey bench bench-alignment
-.PHONY: test test-engines test-harness test-interop test-hostile test-crash test-web
+.PHONY: test test-engines test-harness test-interop test-hostile test-crash fuzz audit sbom dist-check test-web
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -86,6 +89,41 @@ test-hostile: $(STAMP) ## Meet more than a hundred hostile packages, with little
 test-crash: $(STAMP) ## Kill commands at a hundred moments, crowd the cache, fill the disk
 	OMP_NUM_THREADS=1 CRASH_MOMENTS=100 $(BIN)/python -m pytest tests/crash $(ARGS)
 
+# Seven readers of eighty seconds each: within ten minutes.
+fuzz: $(FUZZ)/.stamp ## Fuzz every reader, guided by coverage; what is found is kept in build/fuzz
+	for target in manifest safetensors gguf svec pairs entry card; do \
+		OMP_NUM_THREADS=1 $(FUZZ)/bin/python -m tests.fuzz $$target $(FUZZ_SECONDS) build/fuzz || exit 1; \
+	done
+
+# It sees the packages of .venv and adds its own.
+$(FUZZ)/.stamp: $(STAMP)
+	$(PYTHON) -m venv $(FUZZ)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
+		> "$$($(FUZZ)/bin/python -c '$(SITE)')/base.pth"
+	$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	touch $@
+
+audit: $(RELEASE)/.stamp ## Look the pinned versions up among known vulnerabilities (needs the service)
+	$(RELEASE)/bin/python -m tests.audit $(RELEASE)/bin/pip-audit
+
+sbom: $(RELEASE)/.stamp ## Write build/sbom.json: what is installed in .venv, as CycloneDX
+	mkdir -p build
+	$(RELEASE)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-file build/sbom.json $(BIN)/python
+
+dist-check: $(STAMP) $(RELEASE)/.stamp ## Build wheel and sdist twice, and run the demo from the wheel
+	rm -rf build/dist-check
+	OMP_NUM_THREADS=1 $(RELEASE)/bin/python -m tests.dist_check build/dist-check
+
+# It sees the packages of .venv and adds its own.
+$(RELEASE)/.stamp: $(STAMP)
+	$(PYTHON) -m venv $(RELEASE)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
+		> "$$($(RELEASE)/bin/python -c '$(SITE)')/base.pth"
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		build==1.6.1 hatchling==1.33.0 pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	touch $@
+
 test-web: $(STAMP) ## Use the gallery in headless Chromium (needs Node 20, npm and Chromium)
 	npm install --prefix tests/web --no-audit --no-fund --no-package-lock
 	PALRS_HUB_TEST_WEB=1 $(BIN)/python -m pytest tests/web --capture=no $(ARGS)
@@ -125,4 +163,4 @@ $(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-req
 	touch $@
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -9,7 +9,8 @@
     ├── PackageError             a published package cannot be read or must not be trusted
     │   ├── ManifestError        steering_config.json is absent, malformed or inconsistent
     │   │   └── NewerFormatError it was written by a newer palrs-hub
-    │   └── TensorsError         steering_vectors.safetensors is altered, malformed or not finite
+    │   ├── TensorsError         steering_vectors.safetensors is altered, malformed or not finite
+    │   └── SignatureError       a vector is not signed as it was required to be
     ├── RegistryError            a curated registry, an entry of it or its index cannot be used
     ├── ModelError               a model cannot be loaded, or its blocks cannot be steered safely
     ├── ExtractionError          no usable vector came out of the pairs
@@ -76,6 +77,10 @@ class NewerFormatError(ManifestError):
 
 class TensorsError(PackageError):
     """The tensors' file is altered, malformed, out of its bounds or not finite."""
+
+
+class SignatureError(PackageError):
+    """A vector is not signed as it was required to be, or cannot be signed."""
 
 
 class RegistryError(PalrsHubError):

@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -28,6 +26,7 @@ from palrs_hub.manifest import (
     TensorsFile,
     read_manifest,
 )
+from palrs_hub.package_files import SIGNATURE_FILE, read_bytes, read_signature, write_together
 from palrs_hub.plots import selection_plot
 from palrs_hub.tensors import MAX_FILE_BYTES, read_tensors, write_tensors
 
@@ -44,9 +43,6 @@ Array = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 _HUGE = 1e30
 
-PACKAGE_FILES = (CARD_FILE, MANIFEST_FILE, TENSORS_FILE)
-"""What every package has and what is fetched of it; pictures are drawn anew from the manifest."""
-
 
 @dataclass(frozen=True, eq=False)
 class SteeringVector:
@@ -57,11 +53,13 @@ class SteeringVector:
         arrays: One finite float32 array of shape ``[hidden_size]`` for each intervention and
             condition, by name; read-only.
         source: ``org/name@commit`` when it came from the Hub, the folder when it came from disk.
+        signature: A signature that came with it, which says nothing until it is verified.
     """
 
     manifest: Manifest
     arrays: Mapping[str, Array]
     source: str | None = None
+    signature: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_arrays(self.manifest, self.arrays)
@@ -95,19 +93,24 @@ class SteeringVector:
         """
         path = Path(folder)
         manifest = read_manifest(
-            _read_bytes(path / MANIFEST_FILE, MAX_MANIFEST_BYTES, ManifestError)
+            read_bytes(path / MANIFEST_FILE, MAX_MANIFEST_BYTES, ManifestError)
         )
-        data = _read_bytes(path / TENSORS_FILE, MAX_FILE_BYTES, TensorsError)
+        data = read_bytes(path / TENSORS_FILE, MAX_FILE_BYTES, TensorsError)
         found = hashlib.sha256(data).hexdigest()
         if found != manifest.tensors.sha256:
             raise TensorsError(
                 f"{TENSORS_FILE} should have sha256 {manifest.tensors.sha256}, as its manifest "
                 f"says; found {found}. The file was truncated or altered: pull the vector again."
             )
-        return cls(manifest, read_tensors(data), source=source or str(path))
+        return cls(
+            manifest,
+            read_tensors(data),
+            source=source or str(path),
+            signature=read_signature(path / SIGNATURE_FILE),
+        )
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, card: str | None = None) -> Path:
-        """Write the package (card, its picture, manifest, tensors) to a folder, all or nothing.
+        """Write the package (card, its picture, manifest, tensors, signature), all or nothing.
 
         Args:
             folder: Where to write; made if need be.
@@ -124,14 +127,15 @@ class SteeringVector:
             TENSORS_FILE: write_tensors(self.arrays),
             CARD_FILE: (card or render_card(self.manifest)).encode(),
             **pictures(self.manifest),
+            **({} if self.signature is None else {SIGNATURE_FILE: self.signature}),
             MANIFEST_FILE: self.manifest.to_json().encode(),
         }
         is_new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _write_all(path, files)
-            if PLOT_FILE not in files:  # it would show how another vector was chosen
-                (path / PLOT_FILE).unlink(missing_ok=True)
+            write_together(path, files)
+            for name in {PLOT_FILE, SIGNATURE_FILE} - set(files):  # it would be another vector's
+                (path / name).unlink(missing_ok=True)
         except OSError as error:
             if is_new:
                 with contextlib.suppress(OSError):
@@ -148,6 +152,7 @@ class SteeringVector:
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
+        require_signature: str | os.PathLike[str] | None = None,
     ) -> SteeringVector:
         """Load a vector from a folder, or from the Hub by ``org/name`` or ``org/name@revision``.
 
@@ -160,10 +165,13 @@ class SteeringVector:
             token: As huggingface_hub takes it.
             cache_dir: The Hub cache to use instead of the default one.
             local_files_only: Use the cache alone, ask no server.
+            require_signature: Refuse what was not signed by the holder of this public key (a PEM
+                file), or by this identity of sigstore (``IDENTITY,https://ISSUER``).
 
         Raises:
             HubError: The repository cannot be had; subclasses tell why.
             PackageError: What came is not a vector that can be trusted.
+            SignatureError: It is not signed as required.
         """
         from palrs_hub.registry import marks
 
@@ -180,6 +188,10 @@ class SteeringVector:
                 local_files_only=local_files_only,
             )
             vector = cls.load(pulled.folder, source=f"{pulled.repo_id}@{pulled.commit}")
+        if require_signature is not None:
+            from palrs_hub import signing
+
+            signing.verify(vector, require_signature)
         marks.warn_of(vector, offline=local_files_only)
         return vector
 
@@ -262,43 +274,3 @@ def check_arrays(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
                 f"Tensor {step.tensor!r} by its coefficient {step.coefficient:g} is longer than "
                 f"{_HUGE:g}: the residual stream would overflow."
             )
-
-
-def _read_bytes(path: Path, limit: int, error: type[PackageError]) -> bytes:
-    try:
-        # Opening a pipe would wait for a writer: it is opened without, and then refused.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise error(f"{path} should be a file; it is something else.")
-            data = file.read(limit + 1)
-    except FileNotFoundError as cause:
-        raise error(
-            f"{path.parent} holds no {path.name}: it is not a palrs-hub vector. "
-            f"A package has {', '.join(PACKAGE_FILES)}."
-        ) from cause
-    except OSError as cause:
-        raise error(f"Cannot read {path}: {cause}") from cause
-    if len(data) > limit:
-        raise error(f"{path} has more than {limit:,} bytes; no package is so large.")
-    return data
-
-
-def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files so that a full disk leaves the old ones: none moves before all are written."""
-    written: dict[str, str] = {}
-    try:
-        for name, data in files.items():
-            handle, written[name] = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(written[name], 0o644)
-        for name in files:
-            os.replace(written[name], folder / name)
-    except BaseException:
-        for temporary in written.values():
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-        raise

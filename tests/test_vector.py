@@ -12,9 +12,10 @@ import pytest
 from palrs_hub.card import CARD_FILE, render_card
 from palrs_hub.errors import ManifestError, PackageError, TensorsError
 from palrs_hub.manifest import MANIFEST_FILE, PLOT_FILE, TENSORS_FILE
+from palrs_hub.package_files import PACKAGE_FILES
 from palrs_hub.plots import selection_plot
 from palrs_hub.tensors import write_tensors
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.vector import SteeringVector
 from tests.builders import HIDDEN, a_manifest, a_vector
 
 

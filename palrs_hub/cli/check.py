@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from palrs_hub.cli.options import json_option, local_option, revision_option, token_option
+from palrs_hub.cli.options import (
+    json_option,
+    local_option,
+    revision_option,
+    signature_option,
+    token_option,
+)
 
 if TYPE_CHECKING:
     from palrs_hub.compatibility import ModelFacts
@@ -27,6 +33,7 @@ REFUSED = 4
 )
 @click.option("--strict", is_flag=True, help="Refuse on warnings too.")
 @revision_option
+@signature_option
 @token_option
 @local_option
 @json_option
@@ -36,6 +43,7 @@ def command(
     weights: bool | None,
     strict: bool,
     revision: str | None,
+    require_signature: str | None,
     token: str | None,
     local_files_only: bool,
     as_json: bool,
@@ -47,7 +55,11 @@ def command(
     from palrs_hub.vector import SteeringVector
 
     vector = SteeringVector.from_pretrained(
-        vector_id, revision=revision, token=token, local_files_only=local_files_only
+        vector_id,
+        revision=revision,
+        token=token,
+        local_files_only=local_files_only,
+        require_signature=require_signature,
     )
     if weights is None:
         weights = any(Path(model).glob("*.safetensors"))

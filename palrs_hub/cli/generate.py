@@ -13,6 +13,7 @@ from palrs_hub.cli.options import (
     local_option,
     placed,
     revision_option,
+    signature_option,
     token_option,
 )
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--max-new-tokens", type=click.IntRange(min=1), default=128, show_default=True)
 @click.option("--strict", is_flag=True, help="Refuse on warnings too.")
 @revision_option
+@signature_option
 @dtype_option
 @device_option
 @token_option
@@ -43,6 +45,7 @@ def command(
     max_new_tokens: int,
     strict: bool,
     revision: str | None,
+    require_signature: str | None,
     dtype: str,
     device: str,
     token: str | None,
@@ -58,6 +61,7 @@ def command(
         vector_id,
         model,
         revision=revision,
+        require_signature=require_signature,
         token=token,
         local_files_only=local_files_only,
         coefficient=coefficient,
@@ -88,6 +92,7 @@ def _load(
     model: str | None,
     *,
     revision: str | None,
+    require_signature: str | None,
     token: str | None,
     local_files_only: bool,
     coefficient: float | None,
@@ -100,7 +105,11 @@ def _load(
     from palrs_hub.vector import SteeringVector
 
     vector = SteeringVector.from_pretrained(
-        vector_id, revision=revision, token=token, local_files_only=local_files_only
+        vector_id,
+        revision=revision,
+        token=token,
+        local_files_only=local_files_only,
+        require_signature=require_signature,
     )
     name, pinned = base_of(vector, model)
     where: dict[str, Any] = {

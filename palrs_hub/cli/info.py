@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from palrs_hub.vector import SteeringVector
 
 
+_UNVERIFIED = "there is one; see by whom with `palrs-hub verify ID --signer KEY`"
+
+
 @click.command("info")
 @click.argument("vector_id", metavar="ID")
 @revision_option
@@ -34,7 +37,15 @@ def command(
     if as_json:
         manifest = vector.manifest.model_dump(mode="json")
         curated = None if mark is None else mark.as_json()
-        output.show_json({"source": vector.source, "curated": curated, "manifest": manifest})
+        signed = vector.signature is not None
+        output.show_json(
+            {
+                "source": vector.source,
+                "curated": curated,
+                "signed": signed,
+                "manifest": manifest,
+            }
+        )
     else:
         _show(vector, mark)
 
@@ -60,6 +71,7 @@ def _show(vector: SteeringVector, mark: Mark | None) -> None:
             "method": f"{manifest.method.name} ({switches})",
             "data": f"{manifest.data.pairs} pairs of {manifest.data.name}",
             "sha256": manifest.tensors.sha256,
+            "signature": "none" if vector.signature is None else _UNVERIFIED,
         },
     )
     output.show_table(

@@ -18,6 +18,12 @@ revision_option = click.option("--revision", help="Branch, tag or commit of the 
 local_option = click.option(
     "--local-files-only", is_flag=True, help="Use the cache alone, ask no server."
 )
+signature_option = click.option(
+    "--require-signature",
+    metavar="KEY",
+    help="Refuse what was not signed by this public key (PEM), or by this identity of sigstore: "
+    "IDENTITY,https://ISSUER.",
+)
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="For instance cuda."
 )

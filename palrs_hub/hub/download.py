@@ -23,6 +23,7 @@ from palrs_hub.hub.origin import Origin, write_origin
 from palrs_hub.hub.revisions import commit_of
 from palrs_hub.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, TENSORS_FILE
 from palrs_hub.model_config import CONFIG_FILES
+from palrs_hub.package_files import MAX_SIGNATURE_BYTES, SIGNATURE_FILE
 from palrs_hub.tensors import MAX_FILE_BYTES
 from palrs_hub.vector import SteeringVector
 
@@ -36,6 +37,7 @@ _LIMITS: Final = {
     MANIFEST_FILE: MAX_MANIFEST_BYTES,
     TENSORS_FILE: MAX_FILE_BYTES,
     CARD_FILE: MAX_CARD_BYTES,
+    SIGNATURE_FILE: MAX_SIGNATURE_BYTES,
 }
 
 
@@ -116,7 +118,7 @@ def pull(
     return _fetch(
         repo_id,
         required=(MANIFEST_FILE, TENSORS_FILE),
-        optional=(CARD_FILE,),
+        optional=(CARD_FILE, SIGNATURE_FILE),
         revision=revision,
         token=token,
         cache_dir=cache_dir,

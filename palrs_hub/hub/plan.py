@@ -15,6 +15,7 @@ from palrs_hub.hub.download import fetch_manifest
 from palrs_hub.hub.origin import Origin, origin_of
 from palrs_hub.hub.remote import MAIN, PULL_REQUESTS, Remote, files_at, look
 from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE, read_manifest
+from palrs_hub.package_files import SIGNATURE_FILE
 from palrs_hub.tensors import write_tensors
 from palrs_hub.vector import SteeringVector, pictures
 
@@ -106,6 +107,7 @@ def make_plan(
         **pictures(vector.manifest),
         MANIFEST_FILE: vector.manifest.to_json().encode(),
         TENSORS_FILE: write_tensors(vector.arrays),
+        **({} if vector.signature is None else {SIGNATURE_FILE: vector.signature}),
     }
     remote = look(api, destination.repo_id, destination.revision)
     _check(destination, remote)
@@ -238,6 +240,6 @@ def _changed_since(api: HfApi, repo_id: str, commit: str, remote: Remote) -> str
         before = files_at(api, repo_id, commit)
     except (hf.RevisionNotFoundError, hf.EntryNotFoundError):
         return "that commit is not there any more."
-    package = (CARD_FILE, MANIFEST_FILE, TENSORS_FILE)
+    package = (CARD_FILE, MANIFEST_FILE, TENSORS_FILE, SIGNATURE_FILE)
     changed = [path for path in package if before.get(path) != remote.files.get(path)]
     return f"since then changed: {', '.join(changed)}." if changed else None

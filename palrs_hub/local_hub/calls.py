@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from palrs_hub.local_hub import limits, names, tokens
+from palrs_hub.local_hub import limits, names, patience, tokens
 from palrs_hub.local_hub.refusals import (
     Moved,
     Refusal,
@@ -176,7 +176,9 @@ def _redirection(request: Request, moved: Moved) -> Refusal:
 
 async def _run(request: Request, store: Store, row: Row, kind: str) -> Response:
     _check_origin(request, store)
-    caller = await run_in_threadpool(_identify, store, request.headers.get("authorization"))
+    host = request.client.host if request.client else ""
+    given = request.headers.get("authorization")
+    caller = await run_in_threadpool(_identify, store, given, host)
     with tempfile.SpooledTemporaryFile(
         max_size=limits.BODY_IN_MEMORY_BYTES, dir=str(store.blobs.incoming)
     ) as body:
@@ -204,7 +206,7 @@ async def _receive(request: Request, body: BinaryIO, limit: int) -> None:
     if declared.isdigit() and int(declared) > limit:
         raise too_large("The body of this request", limit)
     received, waiting = 0, bytearray()
-    async for chunk in request.stream():
+    async for chunk in patience.body_of(request):
         received += len(chunk)
         if received > limit:
             raise too_large("The body of this request", limit)
@@ -221,15 +223,17 @@ def _is_loopback(request: Request) -> bool:
     return request.client is not None and ip_address(request.client.host).is_loopback
 
 
-def _identify(store: Store, authorization: str | None) -> Caller:
+def _identify(store: Store, authorization: str | None, host: str) -> Caller:
     if not store.protected:
         return tokens.LOCAL_USER
     if not authorization:
         return tokens.ANONYMOUS
+    store.guesses.check(host)
     scheme, _, value = authorization.partition(" ")
     with store.reading() as connection:
         caller = tokens.find_caller(connection, value.strip())
     if scheme.lower() != "bearer" or caller is None:
+        store.guesses.note(host)
         # The client knows this sentence; with any other it would report a missing repository.
         raise Refusal(401, "Invalid credentials in Authorization header")
     return caller

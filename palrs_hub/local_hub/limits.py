@@ -51,6 +51,19 @@ LISTING_PAGE = 100
 LISTING_PAGE_LARGEST = 1_000
 DISCUSSIONS_PAGE = 50
 
+HEAD_SECONDS = 30.0
+"""From one request's end, or a connection's beginning, to the next one's head."""
+
+BODY_PAUSE_SECONDS = 60.0
+BODY_SECONDS = 60.0
+SLOWEST_BYTES_PER_SECOND = 1_000
+"""A body has a minute, and a second more for so many bytes."""
+
+WRONG_TOKENS = 20
+WRONG_TOKENS_SECONDS = 60.0
+ADDRESSES_REMEMBERED = 10_000
+"""So many unknown tokens a minute may come from one address."""
+
 UPLOAD_LINK_SECONDS = 3_600
 BUSY_SECONDS = 30.0
 

@@ -6,6 +6,8 @@ the server as an exception: ``calls.py`` makes an HTTP answer of it.
 
 from __future__ import annotations
 
+import math
+
 
 class Refusal(Exception):
     """A request is answered with an error.
@@ -42,6 +44,14 @@ def bad_request(message: str) -> Refusal:
 def unauthenticated(message: str) -> Refusal:
     """The request needs a token, or the token is unknown."""
     return Refusal(401, message)
+
+
+def too_many(what: str, seconds: float) -> Refusal:
+    """The caller has to wait."""
+    wait = max(1, math.ceil(seconds))
+    refusal = Refusal(429, f"{what}. Try again in {wait} seconds.")
+    refusal.headers["Retry-After"] = str(wait)
+    return refusal
 
 
 def forbidden(message: str) -> Refusal:

@@ -103,6 +103,7 @@ def _prepare(
         import uvicorn
 
         from palrs_hub.local_hub import app
+        from palrs_hub.local_hub.patience import HurriedProtocol
     except ModuleNotFoundError as error:
         raise MissingExtraError("The embedded Hub", "serve") from error
     store = stack.enter_context(Store(root, new_tokens=tokens))
@@ -121,6 +122,7 @@ def _prepare(
     listener = stack.enter_context(_listen(host, port))
     config = uvicorn.Config(
         app.build(store),
+        http=HurriedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

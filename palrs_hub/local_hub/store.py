@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from palrs_hub.errors import LocalHubError
 from palrs_hub.local_hub import database, tokens
 from palrs_hub.local_hub.blobs import Blobs
+from palrs_hub.local_hub.guesses import Guesses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ class Store:
         root: The folder.
         blobs: The contents of all files.
         signing_key: Signs upload links; it outlives a restart, and so do the links.
+        guesses: What came with unknown tokens of late.
         protected: Whether there are tokens. Without any, every caller is the local user.
     """
 
@@ -41,6 +43,7 @@ class Store:
                 f"The embedded Hub cannot use the folder {self.root}: {error}. "
                 "Choose one that can be written to."
             ) from error
+        self.guesses = Guesses()
         self._database = self.root / DATABASE_FILE
         self._anchor = database.prepare(self._database)
         try:

@@ -8,7 +8,8 @@ from huggingface_hub import HfApi
 
 from palrs_hub.demo import model_folder
 from palrs_hub.manifest import MANIFEST_FILE, PLOT_FILE, TENSORS_FILE
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.package_files import PACKAGE_FILES
+from palrs_hub.vector import SteeringVector
 from tests.tiny_models import build
 
 PROMPT = "478+356="

@@ -10,7 +10,8 @@ import pytest
 from huggingface_hub import HfApi
 
 from palrs_hub.hub.origin import ORIGIN_FILE
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.package_files import PACKAGE_FILES
+from palrs_hub.vector import SteeringVector
 from tests.tiny_models import build
 from tests.vectors import vector_for
 

@@ -24,6 +24,7 @@ import palrs_hub.extraction
 import palrs_hub.hub
 import palrs_hub.registry
 import palrs_hub.selection  # noqa: F401
+from palrs_hub.hub.origin import ORIGIN_FILE
 from tests.crash.victims import VICTIMS
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _judged(attempt: Attempt, folder: Path, status: int, kind: signal.Signals) -
     if kind == signal.SIGINT:
         if (code := os.waitstatus_to_exitcode(status)) not in (0, INTERRUPTED):
             found.append(f"interrupted, it ended with {code}")
-        found += [f"{path} was left" for path in folder.rglob(".*.*")]
+        found += [f"{path} was left" for path in folder.rglob(".*.*") if path.name != ORIGIN_FILE]
     for step, call in (("killed", attempt.harm), ("again", attempt.run), ("then", attempt.lacks)):
         report = folder / "report"
         code = os.waitstatus_to_exitcode(_forked(lambda call=call, to=report: _told(call, to)))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from palrs_hub.hub.origin import ORIGIN_FILE
-from palrs_hub.vector import PACKAGE_FILES
+from palrs_hub.package_files import PACKAGE_FILES
 
 
 def test_sixteen_processes_on_one_cache(hub, tmp_path):

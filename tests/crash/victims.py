@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from palrs_hub.errors import NotOnHubError
 from palrs_hub.manifest import MANIFEST_FILE
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.package_files import PACKAGE_FILES
+from palrs_hub.vector import SteeringVector
 from tests.builders import a_vector
 
 if TYPE_CHECKING:
@@ -151,18 +152,9 @@ def _extract_command(record: Path, output: Path) -> Callable[[], int]:
     from palrs_hub.demo import model_folder, pairs_file
 
     words = ["extract", "--model", model_folder(), "--pairs", pairs_file(), "--limit", 40]
-    words += [
-        "--method",
-        "mean_difference",
-        "--layers",
-        "2,3",
-        "--name",
-        "killed",
-        "--output",
-        output,
-        "--resume",
-        record,
-    ]
+    words += ["--method", "mean_difference", "--layers", "2,3", "--name", "killed"]
+    # One that was struck only after it had written is run again too.
+    words += ["--output", output, "--overwrite", "--resume", record]
     return command(*words)
 
 

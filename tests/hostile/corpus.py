@@ -15,6 +15,7 @@ import numpy as np
 
 from palrs_hub.card import CARD_FILE
 from palrs_hub.manifest import MANIFEST_FILE, MAX_MANIFEST_BYTES, TENSORS_FILE
+from palrs_hub.package_files import SIGNATURE_FILE
 from palrs_hub.tensors import MAX_HEADER_BYTES
 from tests.builders import HIDDEN
 from tests.hostile.package import (
@@ -71,6 +72,11 @@ def _instead(name: str, make: Callable[[Path], None]) -> Package:
         make(folder / name)
 
     return Package(arrange=arrange)
+
+
+def _added(name: str, make: Callable[[Path], None]) -> Package:
+    """The sound package, and beside it something that is no plain file."""
+    return Package(arrange=lambda folder: make(folder / name))
 
 
 def _doubled(key: str, value: str) -> Package:
@@ -246,6 +252,14 @@ PLACES: Final[dict[str, Callable[[], Package]]] = {
     "a manifest that nobody writes to": lambda: _instead(MANIFEST_FILE, os.mkfifo),
     "tensors that nobody writes to": lambda: _instead(TENSORS_FILE, os.mkfifo),
     "a folder for tensors": lambda: _instead(TENSORS_FILE, os.mkdir),
+    "a signature that nobody writes to": lambda: _added(SIGNATURE_FILE, os.mkfifo),
+    "a signature without an end": lambda: _added(
+        SIGNATURE_FILE, lambda path: path.symlink_to("/dev/zero")
+    ),
+    "a signature that links nowhere": lambda: _added(
+        SIGNATURE_FILE, lambda path: path.symlink_to(path.parent / "nothing")
+    ),
+    "a signature of a megabyte": lambda: _beside(SIGNATURE_FILE, bytes(10**6)),
 }
 
 REFUSED: Final = {**HEADERS, **VALUES, **MANIFESTS, **PLACES}
@@ -287,6 +301,7 @@ HARMLESS: Final[dict[str, Callable[[], Package]]] = {
     ),
     "an adapter's config": lambda: _beside("adapter_config.json", b'{"peft_type": "LORA"}'),
     "a module of our name": lambda: _beside("palrs_hub.py", b"import os\nos.mkdir('unpickled')\n"),
+    "a signature that is nonsense": lambda: _beside(SIGNATURE_FILE, b"[" * 100_000),
     "metadata that is long": lambda: with_tensors(
         safetensors({"__metadata__": {"x": "y" * 900_000}, NAME: entry()}, _BODY)
     ),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.package_files import PACKAGE_FILES, SIGNATURE_FILE
+from palrs_hub.vector import SteeringVector
 from tests.hostile.corpus import HARMLESS, REFUSED
 from tests.hostile.package import Package
 
@@ -38,7 +39,12 @@ def test_what_the_forgers_begin_with_is_sound(tmp_path):
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_it_ends_in_an_error_of_ours(met, name):
-    assert met[name]["error"] in {"ManifestError", "NewerFormatError", "TensorsError"}
+    assert met[name]["error"] in {
+        "ManifestError",
+        "NewerFormatError",
+        "SignatureError",
+        "TensorsError",
+    }
     assert met[name]["codes"] == [UNUSABLE] * 3
 
 
@@ -79,4 +85,4 @@ def test_only_the_packages_own_files_come_from_the_hub(hub, tmp_path, name):
         return  # the Hub itself, or its client, refuses such a card or such a path
     SteeringVector.load(pull(repo_id, cache_dir=tmp_path).folder)
     fetched = {path.name for path in tmp_path.rglob("snapshots/*/*")}
-    assert fetched <= set(PACKAGE_FILES)
+    assert fetched <= {*PACKAGE_FILES, SIGNATURE_FILE}

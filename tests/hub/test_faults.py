@@ -11,7 +11,8 @@ from palrs_hub import hub as transfers
 from palrs_hub.errors import HubAccessError, HubError, HubUnreachableError
 from palrs_hub.hub import client, retries
 from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.package_files import PACKAGE_FILES
+from palrs_hub.vector import SteeringVector
 
 pytestmark = pytest.mark.usefixtures("hub")
 

@@ -23,8 +23,9 @@ from palrs_hub.errors import (
 )
 from palrs_hub.hub.origin import ORIGIN_FILE
 from palrs_hub.manifest import MANIFEST_FILE, PLOT_FILE, TENSORS_FILE
+from palrs_hub.package_files import PACKAGE_FILES
 from palrs_hub.plots import selection_plot
-from palrs_hub.vector import PACKAGE_FILES, SteeringVector
+from palrs_hub.vector import SteeringVector
 from tests.builders import a_vector
 
 pytestmark = pytest.mark.usefixtures("hub")

@@ -1,6 +1,7 @@
 """The gallery: complete, inert whatever an entry says, and never half-written."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 
@@ -190,3 +191,17 @@ def test_a_cards_preview_runs_nothing():
     assert not {tag for tag, _ in parsed.tags} & {"script", "img", "iframe", "link"}
     assert parsed.text.count(HOSTILE) == 2
     assert "script-src" not in page
+
+
+def test_a_gallery_that_cannot_be_moved_in_gives_the_old_one_back(registry, built, monkeypatch):
+    replace, before = os.replace, (built / "index.json").read_bytes()
+
+    def fails_at_the_new_one(source, target):
+        if str(source).endswith("new"):
+            raise OSError("busy")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fails_at_the_new_one)
+    with pytest.raises(RegistryError, match="busy"):
+        build(read_shelf(registry.root), built)
+    assert (built / "index.json").read_bytes() == before
