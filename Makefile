@@ -13,11 +13,13 @@ VLLM := .venv-vllm
 FUZZ := .venv-fuzz
 RELEASE := .venv-release
 FUZZ_SECONDS ?= 80
+RAY := .venv-ray
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo format clean check registry survey bench bench-alignment
-.PHONY: test test-engines test-harness test-interop test-hostile test-crash fuzz audit sbom dist-check test-web
+.PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-web
+.PHONY: fuzz audit sbom dist-check
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -48,6 +50,17 @@ $(HARNESS)/.stamp: constraints-harness.txt $(STAMP)
 		> "$$($(HARNESS)/bin/python -c '$(SITE)')/base.pth"
 	$(HARNESS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints-harness.txt lm-eval accelerate
+	touch $@
+
+test-ray: $(RAY)/.stamp ## Test extraction on a Ray cluster of one machine, in an environment of its own
+	OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 $(RAY)/bin/python -m pytest tests/cluster $(ARGS)
+
+$(RAY)/.stamp: constraints-ray.txt $(STAMP)
+	$(PYTHON) -m venv $(RAY)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
+		> "$$($(RAY)/bin/python -c '$(SITE)')/base.pth"
+	$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --constraint constraints-ray.txt 'ray[data]'
 	touch $@
 
 # Half an hour on two cores the first time, most of it to build llama.cpp; then a few minutes.
@@ -163,4 +176,5 @@ $(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-req
 	touch $@
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) $(RAY) .venv-peers
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

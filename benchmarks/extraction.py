@@ -1,7 +1,7 @@
 """Extraction beside its peers and beside the floor, in turns, on one thread.
 
 ``python -m benchmarks.extraction`` prints JSON lines. Times are seconds of the processor, which on
-one thread and an idle machine are those of the clock; a ratio is that of medians over the rounds.
+one thread and an idle machine are those of the clock; each is the least of the rounds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers import PEERS, ROOT, python_of
-from benchmarks.shapes import LLAMA_30M, LLAMA_TINY, write_model, write_pairs
+from benchmarks.rows import row, show
+from benchmarks.shapes import LLAMA_30M, LLAMA_37M, LLAMA_TINY, write_model, write_pairs
 
-ROUNDS = 1
-PAIRS = (48,)
-FLOOR_TOKENS = (1, 512, 1024)
+ROUNDS = 2
+CASES = ((LLAMA_30M, 48), (LLAMA_37M, 100))
+FLOOR_TOKENS = (1, 512)
 AGREEMENT = 1e-4
 
 Key = tuple[str, int]
@@ -71,22 +71,22 @@ class Contender:
 def main() -> int:
     """Measure; the exit code is 1 if a peer that keeps magnitudes found another direction."""
     agree = True
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model"
-        write_model(model, LLAMA_30M)
-        for pairs in PAIRS:
-            found = measure(model, Path(folder), pairs)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for shape, pairs in CASES:
+            write_model(folder / "model", shape)
+            found = measure(folder / "model", folder, pairs, shape.vocabulary)
             agree &= _agreement(found) < AGREEMENT
-            for row in rows(found, pairs):
-                print(json.dumps(row), flush=True)
-        print(json.dumps(flat(Path(folder))), flush=True)
+            for line in rows(found, f"{pairs} pairs, {shape.name}"):
+                show(line)
+        show(flat(folder))
     return int(not agree)
 
 
-def measure(model: Path, folder: Path, pairs: int) -> dict[Key, list[Answer]]:
+def measure(model: Path, folder: Path, pairs: int, vocabulary: int) -> dict[Key, list[Answer]]:
     """Every contender at every batch size, in turns."""
     file = folder / f"pairs-{pairs}.jsonl"
-    write_pairs(file, pairs)
+    write_pairs(file, pairs, vocabulary)
     keys: list[Key] = [("palrs-hub", 0), *(("floor", tokens) for tokens in FLOOR_TOKENS)]
     keys += [(name, size) for name, peer in PEERS.items() for size in peer.batch_sizes]
     with _started({name for name, _ in keys}, model, file) as contenders:
@@ -97,10 +97,10 @@ def measure(model: Path, folder: Path, pairs: int) -> dict[Key, list[Answer]]:
     return found
 
 
-def rows(found: dict[Key, list[Answer]], pairs: int) -> Iterator[dict[str, Any]]:
+def rows(found: dict[Key, list[Answer]], case: str) -> Iterator[dict[str, Any]]:
     """One row for each goal."""
     seconds = {
-        key: statistics.median(a["processor_seconds"] for a in answers)
+        key: min(answer["processor_seconds"] for answer in answers)
         for key, answers in found.items()
     }
     ours = seconds["palrs-hub", 0]
@@ -108,33 +108,31 @@ def rows(found: dict[Key, list[Answer]], pairs: int) -> Iterator[dict[str, Any]]
     default = {name: seconds[name, peer.batch_sizes[0]] for name, peer in PEERS.items()}
     slower = min(best["steering-vectors"], best["repeng"])
     floor = min(s for key, s in seconds.items() if key[0] == "floor")
-    facts = {
-        "pairs": pairs,
-        "seconds": {f"{name} {size}": round(s, 2) for (name, size), s in seconds.items()},
-    }
+    facts = {"seconds": {f"{name} {size}": round(s, 2) for (name, size), s in seconds.items()}}
     at_default = min(default["steering-vectors"], default["repeng"])
-    yield _row(
-        f"extraction, steering-vectors and repeng, {pairs} pairs",
+    yield row(
+        f"extraction, steering-vectors and repeng, {case}",
         slower / ours,
         2.5,
+        smaller_is_better=False,
         **facts,
         at_their_defaults=round(at_default / ours, 2),
     )
-    yield _row(
-        f"extraction, saklas's capture, {pairs} pairs",
+    yield row(
+        f"extraction, saklas's capture, {case}",
         best["saklas"] / ours,
         1.3,
+        smaller_is_better=False,
         at_its_default=round(default["saklas"] / ours, 2),
     )
-    yield _row(f"extraction, floor, {pairs} pairs", ours / floor, 1.15, smaller_is_better=True)
+    yield row(f"extraction, floor, {case}", ours / floor, 1.15)
     # The first run of a process: later ones find memory that it has not given back.
     first = {"palrs-hub": 0} | {name: peer.batch_sizes[0] for name, peer in PEERS.items()}
     peaks = {name: found[name, size][0]["peak_megabytes"] for name, size in first.items()}
-    yield _row(
-        f"extraction, peak memory above the model, {pairs} pairs",
+    yield row(
+        f"extraction, peak memory above the model, {case}",
         peaks["palrs-hub"] / min(peaks["steering-vectors"], peaks["repeng"]),
         0.1,
-        smaller_is_better=True,
         megabytes={name: round(peak, 1) for name, peak in peaks.items()},
     )
 
@@ -149,11 +147,10 @@ def flat(folder: Path) -> dict[str, Any]:
         write_pairs(file, pairs, LLAMA_TINY.vocabulary)
         with _started({"palrs-hub"}, model, file) as contenders:
             peaks[pairs] = contenders["palrs-hub"].run(0)["peak_megabytes"]
-    return _row(
+    return row(
         "extraction, peak memory from 100 to 10,000 pairs",
         peaks[10_000] / peaks[100],
         1.2,
-        smaller_is_better=True,
         megabytes={str(pairs): round(peak, 1) for pairs, peak in peaks.items()},
     )
 
@@ -175,18 +172,6 @@ def _agreement(found: dict[Key, list[Answer]]) -> float:
         np.array(answers[0]["direction"]) for answers in found.values() if answers[0]["direction"]
     ]
     return max(float(np.linalg.norm(other - ours) / np.linalg.norm(ours)) for other in others)
-
-
-def _row(
-    name: str, ratio: float, goal: float, *, smaller_is_better: bool = False, **facts: object
-) -> dict[str, Any]:
-    return {
-        "row": name,
-        "ratio": round(ratio, 3),
-        "goal": goal,
-        "reached": ratio <= goal if smaller_is_better else ratio >= goal,
-        **facts,
-    }
 
 
 if __name__ == "__main__":

@@ -42,9 +42,9 @@ _SKLEARN = (
 )
 
 PEERS = {
-    "steering-vectors": Peer(("steering-vectors==0.12.2", *_SKLEARN), (1, 4, 8)),
-    "repeng": Peer(("repeng==0.4.0", "gguf==0.17.1", *_SKLEARN), (32, 8, 2)),
-    "saklas": Peer(("saklas==5.3.0",), (16, 4, 1)),
+    "steering-vectors": Peer(("steering-vectors==0.12.2", *_SKLEARN), (1, 4)),
+    "repeng": Peer(("repeng==0.4.0", "gguf==0.17.1", *_SKLEARN), (32, 2)),
+    "saklas": Peer(("saklas==5.3.0",), (16, 4)),
 }
 
 

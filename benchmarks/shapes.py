@@ -25,8 +25,16 @@ class Shape:
     blocks: int
     vocabulary: int = VOCABULARY
 
+    @property
+    def name(self) -> str:
+        """A name for people."""
+        body = self.blocks * 12 * self.hidden**2
+        millions = (body + self.vocabulary * self.hidden) / 1e6
+        return f"Llama of {millions:.0f} M and {self.vocabulary:,} words"
+
 
 LLAMA_30M = Shape(hidden=384, blocks=10)
+LLAMA_37M = Shape(hidden=384, blocks=10, vocabulary=49_152)
 LLAMA_TINY = Shape(hidden=64, blocks=2, vocabulary=1_000)
 
 

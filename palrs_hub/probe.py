@@ -78,7 +78,7 @@ def measure_here(
     blocks = find_blocks(model)
     probe = _Probe(blocks, tuple(sorted(set(layers) & blocks.local)), len(token_ids) + 1)
     with eagerly(), inference(model), probe.watching():
-        run_padded(model, [[*token_ids, token_ids[-1]]] * 2)
+        run_padded(model, [[*token_ids, token_ids[-1]]] * 2, predicts=False)
     probe.check(model)
     return summarise(token_ids, probe.residuals) if probe.residuals else None
 

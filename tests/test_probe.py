@@ -70,3 +70,11 @@ def test_a_model_that_does_not_read_what_a_hook_returns_is_refused():
     run_blocks(model, ignoring)
     with pytest.raises(ModelError, match="does not reach the next module"):
         measure_fingerprint(model, TOKENS, [3])
+
+
+def test_the_probe_is_one_forward_and_projects_no_text_to_the_vocabulary():
+    model, forwards, projected = build("llama"), [], []
+    model.model.register_forward_pre_hook(lambda m, a: forwards.append(1))
+    model.lm_head.register_forward_hook(lambda m, a, o: projected.append(o.shape[:2].numel()))
+    measure_fingerprint(model, tuple(range(3, 19)), [1])
+    assert (len(forwards), projected) == (1, [2])

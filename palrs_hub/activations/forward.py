@@ -33,7 +33,11 @@ def inference(model: torch.nn.Module) -> Iterator[None]:
 
 
 def run_padded(
-    model: torch.nn.Module, rows: Sequence[Sequence[int]], padding_side: PaddingSide = "right"
+    model: torch.nn.Module,
+    rows: Sequence[Sequence[int]],
+    padding_side: PaddingSide = "right",
+    *,
+    predicts: bool = True,
 ) -> object:
     """One forward pass over texts of different lengths, without a cache.
 
@@ -41,6 +45,8 @@ def run_padded(
         model: A transformers model.
         rows: Token ids, a row a text.
         padding_side: Where shorter rows are filled up; masked either way.
+        predicts: Whether predictions are wanted at every token; the projection to a large
+            vocabulary is a good part of a small model's work.
 
     Returns:
         What the model returns.
@@ -54,6 +60,8 @@ def run_padded(
     }
     if padding_side == "left" and takes(model, "position_ids"):
         arguments["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0).to(device)
+    if not predicts and takes(model, "logits_to_keep"):
+        arguments["logits_to_keep"] = 1
     return model(**arguments)
 
 
