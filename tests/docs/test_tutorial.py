@@ -105,9 +105,9 @@ def test_the_vector_was_evaluated_beside_its_baselines(followed):
 def test_the_registrys_clone_is_green_and_submitted(followed):
     folder, shown = followed
     assert "1 entry; no errors." in shown
+    asked = ("ls-tree", "-r", "--name-only", "add-careful-sums")
     log = subprocess.run(
-        ["git", "--git-dir", folder / "registry.git", "ls-tree", "-r", "--name-only"]
-        + ["add-careful-sums"],
+        ["git", "--git-dir", folder / "registry.git", *asked],
         capture_output=True,
         text=True,
         check=True,
