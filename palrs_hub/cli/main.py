@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, str]] = {
     "vllm": "Serve a steered model with vLLM.",
     "selftest": "See whether an engine steers as an export says.",
     "generate": "Generate with a vector, beside the unsteered model if asked.",
+    "app": "Try vectors in a browser, steered beside unsteered.",
     "eval": "Evaluate a vector on a file of problems, or verify what it claims.",
     "card": "Show a vector's card, or preview it rendered.",
     "registry": "Add to a curated registry, check it, publish it.",
