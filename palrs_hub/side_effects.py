@@ -18,7 +18,7 @@ from palrs_hub.activations import inference, run_padded
 from palrs_hub.blocks import text_config
 from palrs_hub.bootstrap import resampled
 from palrs_hub.errors import TaskFileError, UsageError
-from palrs_hub.measured import NEUTRAL, UNSTEERED, Measured
+from palrs_hub.measured import DIVERGENCE, NEUTRAL, UNSTEERED, Measured
 from palrs_hub.tasks.read import read_lines, sha256_of
 from palrs_hub.tasks.task import text_of
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 MAX_TOKENS: Final = 256
 """Tokens of a text that are scored; what comes after them is left out."""
 PERPLEXITY: Final = "perplexity"
-DIVERGENCE: Final = "kl"
 _HELD: Final = 2**26
 """Predictions of the unsteered model that are held in memory at once, in numbers."""
 

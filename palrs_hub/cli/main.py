@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, str]] = {
     "vllm": "Serve a steered model with vLLM.",
     "selftest": "See whether an engine steers as an export says.",
     "generate": "Generate with a vector, beside the unsteered model if asked.",
+    "app": "Try vectors in a browser, steered beside unsteered.",
     "eval": "Evaluate a vector on problems, or verify what it claims.",
     "reproduce": "Extract a vector again, and compare.",
     "sign": "Sign a vector.",

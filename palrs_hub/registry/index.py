@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from palrs_hub.errors import PalrsHubError, RegistryError
 from palrs_hub.fields import Commit, Finite, Layer, Line, RepoId, Sha256, Strict
-from palrs_hub.measured import NEUTRAL
+from palrs_hub.measured import is_divergence
 from palrs_hub.registry.entry import Slug, Tag, Verdict, best_first, explained
 
 if TYPE_CHECKING:
@@ -168,8 +168,7 @@ def side_effect_of(manifest: Manifest) -> float | None:
     An evaluation's figure if there is one, else what selection measured at the vector's place.
     """
     for evaluation in manifest.evaluations:
-        settings = evaluation.settings
-        if settings and settings.kind == NEUTRAL and evaluation.metric == "kl":
+        if is_divergence(evaluation):
             return evaluation.value
     change, selection = manifest.interventions[0], manifest.selection
     place = (manifest.method.switches.get("position"), change.layer, change.coefficient)

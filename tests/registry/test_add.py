@@ -6,6 +6,7 @@ import os
 import pytest
 
 from palrs_hub.errors import RegistryError
+from palrs_hub.evidence import Settings
 from palrs_hub.registry import read_shelf
 from palrs_hub.registry.add import Wanted, draft, faults_of, slug_of, write
 from palrs_hub.registry.facts import read_samples
@@ -52,6 +53,16 @@ def test_what_speaks_against_a_draft_is_known_before_it_is_written(registry):
     registry.add("first", seed=7)
     record = registry.add("copy", seed=7, evaluations=(an_evaluation(baselines={}),))
     assert {fault.finding.check for fault in faults_of(record)} == {"evaluations", "duplicates"}
+
+
+def test_a_divergence_is_from_the_unsteered_model_and_has_no_baseline_of_it(registry):
+    neutral = Settings(kind="neutral text")
+    divergence = an_evaluation(metric="kl", baselines={"random 1": 0.3}, settings=neutral)
+    record = registry.add("first", evaluations=(an_evaluation(), divergence))
+    assert faults_of(record) == ()
+    claimed = divergence.model_copy(update={"settings": Settings(kind="problems")})
+    record = registry.add("second", seed=7, evaluations=(an_evaluation(), claimed))
+    assert {fault.finding.check for fault in faults_of(record)} == {"evaluations"}
 
 
 def test_an_entry_that_is_there_is_not_replaced_unasked(registry):

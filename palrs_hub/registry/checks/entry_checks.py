@@ -10,6 +10,7 @@ from palrs_hub import compatibility
 from palrs_hub.compatibility import Finding, ModelFacts
 from palrs_hub.errors import ModelError, RegistryError
 from palrs_hub.manifest import Manifest
+from palrs_hub.measured import is_divergence
 from palrs_hub.model_config import facts_from_folder
 from palrs_hub.registry.checks.fault import said
 from palrs_hub.registry.facts import Facts, sketches_of
@@ -130,7 +131,7 @@ def evaluations(record: Record) -> Iterator[Finding]:
         )
         return
     for evaluation in measured:
-        if "unsteered" not in evaluation.baselines:
+        if "unsteered" not in evaluation.baselines and not is_divergence(evaluation):
             yield Finding(
                 "evaluations",
                 "error",

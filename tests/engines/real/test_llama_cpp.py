@@ -249,9 +249,8 @@ def _of_its_shape() -> transformers.PreTrainedModel:
         hidden_size=1536,
         intermediate_size=64,
         num_hidden_layers=28,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=32,
+        num_attention_heads=24,
+        num_key_value_heads=2,
         max_position_embeddings=128,
         tie_word_embeddings=True,
     )
