@@ -77,7 +77,8 @@ def _fetch(url: str, body: dict[str, Any] | None, api_key: str | None) -> dict[s
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
             found = json.loads(answer.read(_MAX_BYTES))
     except urllib.error.HTTPError as error:
-        said = error.read(2000).decode(errors="replace")
+        with error:
+            said = error.read(2000).decode(errors="replace")
         raise SteeringError(f"{url} refused ({error.code}): {said!r:.300}") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"No server of vLLM answers at {url}: {error!s:.200}") from error

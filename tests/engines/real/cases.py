@@ -14,8 +14,12 @@ from tests.engines.models import IDS, log_probabilities, tiny
 from tests.vectors import vector_for
 
 # vLLM's attention on a CPU has no heads narrower than 32.
-SIZES = {"gpt2": {"n_embd": 128, "n_ctx": 128}}
 WIDE = {"hidden_size": 128, "head_dim": 32}
+SIZES = {
+    "gpt2": {"n_embd": 128, "n_ctx": 128},
+    # llama.cpp scales attention by the heads' width, as all published Gemma 2 but one do.
+    "gemma2": {**WIDE, "query_pre_attn_scalar": 32},
+}
 
 
 @dataclass

@@ -12,7 +12,7 @@ BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
 
 def write_page(path: Path, figures: Figures) -> None:
-    """Put new figures between the marks of the page; the engines that were not run keep theirs."""
+    """Put the figures of a whole run between the marks of the page."""
     text = path.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
@@ -28,6 +28,11 @@ def _tables(figures: Figures) -> str:
             for engine, how, model, worst, effect in sorted(figures.differences)
         ),
         "",
+        *(
+            f"{engine} differs by {worst:.1e} on the unsteered {model}: it looks GELU up in a "
+            "table of half precision.\n"
+            for (engine, model), worst in sorted(figures.own.items())
+        ),
         "| the demonstration's problems, solved through | unsteered | steered |",
         "|---|---|---|",
         *(

@@ -37,6 +37,9 @@ LIMIT = 1e-4
 CONTROLLED = ("llama", "qwen2", "qwen3", "gemma2", "phi3", "gpt2")
 BAKED = ("llama", "mistral", "granite", "gpt2")
 LAYERS = ((1, 3), (1,), (2,), (3,))
+# ggml looks GELU up in a table of half precision, so that these models differ unsteered already.
+# Steered they may differ as much again, and no more.
+BY_TABLE = {"gemma2": 2e-3, "gpt2": 2e-3}
 
 
 @dataclass
@@ -67,6 +70,14 @@ class Asked:
 
     def worst(self, name: str) -> float:
         return float(np.abs(self.answer(name) - self.expected[name][0]).max())
+
+    def limit(self, model: str) -> float:
+        """What llama.cpp may differ by on a steered model."""
+        if model not in BY_TABLE:
+            return LIMIT
+        before = self.worst(f"{model} before")
+        assert before < BY_TABLE[model]
+        return 2 * before
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +170,12 @@ def test_a_control_vector_is_exact_and_leaves_nothing(name, asked, figures):
     expected, plain = asked.expected[f"{name} steered"]
     found = asked.answer(f"{name} steered")
     figures.difference("llama.cpp", "control vector", f"tiny {name}", found, expected, plain)
+    if name in BY_TABLE:
+        figures.own["llama.cpp", f"tiny {name}"] = asked.worst(f"{name} before")
     assert np.abs(expected - plain).max() > 0.5
     for moment in ("before", "steered", "after"):
-        assert asked.worst(f"{name} {moment}") < LIMIT
+        assert asked.worst(f"{name} {moment}") < asked.limit(name)
+    np.testing.assert_array_equal(asked.answer(f"{name} after"), asked.answer(f"{name} before"))
 
 
 @pytest.mark.parametrize("layers", LAYERS)
@@ -181,7 +195,7 @@ def test_a_baked_checkpoint_is_exact_after_conversion(name, asked, figures):
     worst = figures.difference(
         "llama.cpp", "baked checkpoint", f"tiny {name}", found, expected, plain
     )
-    assert worst < LIMIT
+    assert worst < asked.limit(name)
 
 
 def test_the_self_test_passes_and_tells_an_unsteered_model(asked):
