@@ -47,7 +47,8 @@ class Cell(Strict):
         worse: Share of pairs whose margin fell below the unsteered model's.
         chosen_log_probability: Mean log-probability per token of the chosen responses.
         side_effect: Mean divergence of the next-token predictions on neutral texts from the
-            unsteered model's, in nats per token; None if there were no such texts.
+            unsteered model's, in nats per token; None if there were no such texts, or the cell is
+            out for another reason.
         accuracy: Share of validation problems solved by greedy generation; None if not run.
     """
 
@@ -76,7 +77,7 @@ class Cell(Strict):
 
 
 class Selection(Strict):
-    """How position, layer and coefficient were chosen: the rule in words and the whole grid.
+    """How position, layer and coefficient were chosen: the rule in words and the cells of the grid.
 
     Attributes:
         unsteered: The cell of coefficient 0 (its layer and position say nothing).

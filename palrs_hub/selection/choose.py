@@ -11,7 +11,7 @@ from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evidence import MAX_SIDE_EFFECT, Cell, Selection
 from palrs_hub.methods import METHODS, TrainedMethod
 from palrs_hub.selection.judge import Judge
-from palrs_hub.selection.race import PATIENCE
+from palrs_hub.selection.race import PATIENCE, SHARE
 from palrs_hub.selection.record import Record, Subject
 from palrs_hub.selection.sweep import Sweep
 from palrs_hub.steer import suspended
@@ -122,7 +122,8 @@ def select(
             fractions and multiples of the mean chosen activation's norm.
         finalists: How many cells are run on the problems.
         patience: Coefficients are tried from the gentlest up; a position and layer is left at so
-            many in a row that do not help. None scores the whole grid.
+            many in a row that do not help, and after the gentlest of the default coefficients if
+            others gain four times as much. None scores the whole grid.
         resume: A file that keeps what was measured, and from which a selection that was cut off
             goes on; made if need be.
         progress: Show a progress bar.
@@ -146,7 +147,8 @@ def select(
         if resume is not None:
             subject = _subject(extraction, grid, sweep, problems)
             record = Record.resume(resume, subject, sweep.sizes(len(grid)))
-        unsteered, cells = sweep.run(grid, record, patience=patience)
+        share = SHARE if patience is not None and coefficients is None else None
+        unsteered, cells = sweep.run(grid, record, patience=patience, share=share)
         ranked = _ranked(cells, unsteered)
         if problems is not None:
             judge = Judge(model, tokenizer, extraction, problems, grid, record)
@@ -154,7 +156,7 @@ def select(
     best = _best(extraction, ranked)
     judged = {cell.place: cell for cell in ranked}
     selection = Selection(
-        rule=_rule(extraction, problems, bool(neutral), finalists, patience),
+        rule=_rule(extraction, problems, bool(neutral), finalists, patience, share),
         split="validation",
         pairs=len(validation),
         problems=len(problems.prompts) if problems else 0,
@@ -247,6 +249,7 @@ def _rule(
     neutral: bool,
     finalists: int,
     patience: int | None,
+    share: float | None,
 ) -> str:
     parts = []
     if extraction.switches.choice == "alignment":
@@ -257,6 +260,11 @@ def _rule(
         parts.append(
             "Coefficients are tried from the gentlest up, at each position and layer until "
             f"{patience} in a row do not help."
+        )
+    if share is not None:
+        parts.append(
+            f"Where the gentlest raises the margin by less than {share:.0%} of what the best of "
+            "them does, it is the last."
         )
     harmless = f" and move neutral predictions by at most {MAX_SIDE_EFFECT} nats per token"
     parts.append(

@@ -1,4 +1,4 @@
-"""The whole grid of cells, scored with the work that cells have in common done once."""
+"""The cells of the grid, scored with the work that cells have in common done once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from palrs_hub.activations import inference
 from palrs_hub.blocks import architecture_of
 from palrs_hub.evidence import Cell
 from palrs_hub.inputs import encode_response
-from palrs_hub.scores import Scores, encode_pairs, predictable
+from palrs_hub.scores import encode_pairs, predictable
 from palrs_hub.selection.batches import Batch, make_batch, make_batches
-from palrs_hub.selection.race import Race
+from palrs_hub.selection.cells import cell, divergence, per_token
+from palrs_hub.selection.race import Race, Score
 from palrs_hub.selection.record import Record, Sizes
 from palrs_hub.selection.replay import Replay
 
@@ -35,9 +36,6 @@ Place = tuple[str, int, float]
 
 MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 """Of what the unsteered model computed, held from one wave to the next."""
-
-ROUNDING: Final = 1e-6
-"""Nats per token by which a margin may fall and count as unchanged."""
 
 
 class Sweep:
@@ -85,6 +83,7 @@ class Sweep:
         record: Record | None = None,
         *,
         patience: int | None = None,
+        share: float | None = None,
     ) -> tuple[Cell, list[Cell]]:
         """Score the cells of a grid.
 
@@ -93,35 +92,37 @@ class Sweep:
             record: What was measured of this very grid before, and will be now.
             patience: Leave a position and layer at so many coefficients in a row, from the gentlest
                 up, that do not help; None scores all cells.
+            share: Leave a position and layer whose gentlest coefficient raises the margin by less
+                than this share of what the best of them does; None leaves none for that.
 
         Returns:
             The cell of coefficient 0, at the grid's first place, and the cells that were scored, in
             the grid's order.
         """
         record = record or Record(self.sizes(len(grid)))
-        race = Race(grid, patience)
+        race = Race(grid, patience, share)
         work = self._prepare(grid)
         total = len(grid) * len(work.batches)
         bar = tqdm(total=total, desc="Selecting", unit="run", disable=not self._progress)
         scored: dict[int, Cell] = {}
         with bar:
             while wave := race.wave():
-                with inference(self._model):
-                    self._measure(work, wave, record, bar)
+                self._score(work, wave, record, bar, thrifty=patience is not None)
                 unsteered = self._unsteered(grid, record)
                 scored |= {index: self._scored(grid, index, record) for index in wave}
-                race.judge(lambda index: scored[index].helps(unsteered))  # noqa: B023 - called here
+                race.judge(lambda index: _score_of(scored[index], unsteered))  # noqa: B023 - called here
             bar.update(total - bar.n)  # what was left out is done, too
         return self._unsteered(grid, record), [scored[index] for index in sorted(scored)]
 
     def _unsteered(self, grid: Sequence[Place], record: Record) -> Cell:
         harm = 0.0 if self._neutral else None
-        return _cell((*grid[0][:2], 0.0), record.before, record.before, harm)
+        return cell((*grid[0][:2], 0.0), record.before, record.before, harm)
 
     def _scored(self, grid: Sequence[Place], index: int, record: Record) -> Cell:
         counts = [np.subtract(*predictable(text)[::-1]) for text in self._neutral]
-        harm = float(record.divergence[index].sum() / sum(counts)) if counts else None
-        return _cell(grid[index], record.after[index], record.before, harm)
+        summed = record.divergence[index].sum() if counts else np.nan
+        harm = None if np.isnan(summed) else float(summed / sum(counts))
+        return cell(grid[index], record.after[index], record.before, harm)
 
     def _prepare(self, grid: Sequence[Place]) -> _Work:
         addends = torch.tensor(
@@ -138,8 +139,31 @@ class Sweep:
         batches += [(b, True) for b in make_batches(self._neutral, alone, self._device)]
         return _Work(grid, addends, replay, batches)
 
+    def _score(
+        self,
+        work: _Work,
+        wave: Sequence[int],
+        record: Record,
+        bar: tqdm[NoReturn],
+        *,
+        thrifty: bool,
+    ) -> None:
+        """Measure some cells; the thrifty ask nothing of the side effect of what does not help."""
+        with inference(self._model):
+            self._measure(work, wave, record, bar, neutral=False)
+            if thrifty:
+                unsteered = self._unsteered(work.grid, record)
+                wave = [i for i in wave if self._scored(work.grid, i, record).helps(unsteered)]
+            self._measure(work, wave, record, bar, neutral=True)
+
     def _measure(
-        self, work: _Work, wave: Sequence[int], record: Record, bar: tqdm[NoReturn]
+        self,
+        work: _Work,
+        wave: Sequence[int],
+        record: Record,
+        bar: tqdm[NoReturn],
+        *,
+        neutral: bool,
     ) -> None:
         """Fill in what the record lacks of some cells, batch by batch and layer by layer."""
         by_layer: dict[int, list[int]] = {}
@@ -147,6 +171,8 @@ class Sweep:
             by_layer.setdefault(work.grid[index][1], []).append(index)
         try:
             for number, (batch, is_neutral) in enumerate(work.batches):
+                if is_neutral != neutral:
+                    continue
                 missing = {
                     layer: cells
                     for layer, cells in by_layer.items()
@@ -169,16 +195,16 @@ class Sweep:
         batch, is_neutral = work.batches[number]
         before, outputs = work.unsteered(number)
         if not is_neutral:
-            record.before[list(batch.indices)] = _per_token(batch, before[None])[0]
+            record.before[list(batch.indices)] = per_token(batch, before[None])[0]
         reference = before.log_softmax(dim=-1) if is_neutral else None
         for layer, cells in missing.items():
             done = 0
             for logits in work.replay.steered(batch, outputs, layer, work.addends[cells]):
                 few = np.ix_(cells[done : done + len(logits)], batch.indices)
                 if reference is None:
-                    record.after[few] = _per_token(batch, logits)
+                    record.after[few] = per_token(batch, logits)
                 else:
-                    record.divergence[few] = _divergence(batch, reference, logits)
+                    record.divergence[few] = divergence(batch, reference, logits)
                 done += len(logits)
                 bar.update(len(logits))
             record.write_now_and_then()
@@ -250,48 +276,5 @@ class _Work:
         return found
 
 
-def _cell(place: Place, scores: Scores, unsteered: Scores, side_effect: float | None) -> Cell:
-    position, layer, coefficient = place
-    pairs = len(scores) // 2
-    margins = scores[:pairs] - scores[pairs:]
-    before = unsteered[:pairs] - unsteered[pairs:]
-    return Cell(
-        position=position,
-        layer=layer,
-        coefficient=coefficient,
-        margin=float(margins.mean()),
-        preferred=float((margins > 0).mean()),
-        worse=float((margins < before - ROUNDING).mean()),
-        chosen_log_probability=float(scores[:pairs].mean()),
-        side_effect=side_effect,
-    )
-
-
-def _per_token(batch: Batch, logits: torch.Tensor) -> Scores:
-    """Mean log-probability per token of each text, ``[copies, texts]``."""
-    at, targets = batch.at.to(logits.device), batch.targets.to(logits.device)
-    # Only the targets' log-probabilities: a softmax would write the vocabulary once more.
-    found = logits[:, at, targets] - logits.logsumexp(dim=-1)[:, at]
-    mean: Scores = _by_text(batch, found) / _lengths(batch)
-    return mean
-
-
-def _divergence(batch: Batch, reference: torch.Tensor, logits: torch.Tensor) -> Scores:
-    """Summed divergence from the unsteered log-probabilities on each text, ``[copies, texts]``."""
-    likely = reference.exp()
-    entropies = (likely * reference).sum(dim=-1)
-    crossed = torch.einsum("pv,cpv->cp", likely, logits) - logits.logsumexp(dim=-1)
-    return _by_text(batch, (entropies - crossed)[:, batch.at.to(logits.device)])
-
-
-def _by_text(batch: Batch, values: torch.Tensor) -> Scores:
-    """Sums of ``[copies, targets]`` over the tokens of each text, float64 ``[copies, texts]``."""
-    sums = torch.zeros(len(values), len(batch.indices), dtype=torch.float64)
-    sums.index_add_(1, batch.texts.cpu(), values.cpu().to(torch.float64))
-    found: Scores = sums.numpy()
-    return found
-
-
-def _lengths(batch: Batch) -> Scores:
-    counts: Scores = batch.texts.cpu().bincount(minlength=len(batch.indices)).numpy()
-    return counts
+def _score_of(cell: Cell, unsteered: Cell) -> Score:
+    return Score(cell.margin - unsteered.margin, cell.helps(unsteered))

@@ -18,7 +18,7 @@ def test_the_package_says_where_it_comes_from(extracted, base):
     assert manifest.task.name == "careful arithmetic"
 
 
-def test_the_whole_grid_is_kept(extracted):
+def test_every_cell_that_was_scored_is_kept(extracted):
     manifest = SteeringVector.load(extracted).manifest
     selection = manifest.selection
     (intervention,) = manifest.interventions
