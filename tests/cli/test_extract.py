@@ -153,7 +153,13 @@ def test_selection_looks_at_neutral_texts_and_at_problems_and_goes_on(run, base,
     assert found.code == 0, found.err
     selection = found.json["selection"]
     assert selection["problems"] == 4
-    assert all(cell["side_effect"] is not None for cell in selection["cells"])
+    asked = [cell["side_effect"] is not None for cell in selection["cells"]]
+    assert asked == [
+        cell["margin"] > selection["unsteered"]["margin"]
+        and cell["chosen_log_probability"] >= selection["unsteered"]["chosen_log_probability"]
+        for cell in selection["cells"]
+    ]
+    assert any(asked)
     assert sum(cell["accuracy"] is not None for cell in selection["cells"]) == 2
     assert {cell["position"] for cell in selection["cells"]} == {"-2"}
     assert found.json["method"]["switches"]["positions"] == "suffix:-2"
