@@ -37,7 +37,7 @@ class Figures:
     def is_whole(self) -> bool:
         """Whether every engine was measured in every way: parts of a run write no page."""
         measured = {engine for engine, *_ in self.differences}
-        return measured == {"llama.cpp", "vLLM"} and len(self.accuracies) == 2
+        return measured == {"llama.cpp", "transformers", "vLLM"} and len(self.accuracies) == 2
 
     def difference(self, engine, how, model, found, expected, plain):
         """Note the largest difference in log-probability, beside the vector's effect."""
