@@ -57,8 +57,17 @@ class Problems:
                 f"prompts and {len(self.judges)} judges."
             )
 
-    def solved(self, completions: Sequence[str]) -> Solved:
-        """Which problems these completions solve, one completion a problem."""
+    def solved(self, completions: Sequence[str], places: Sequence[int] | None = None) -> Solved:
+        """Which problems these completions solve.
+
+        Args:
+            completions: One for each problem, or for each of ``places``.
+            places: Which of the problems they complete; by default all.
+        """
+        if places is not None:
+            given = dict(zip(places, completions, strict=True))
+            found = self.solved([given.get(place, "") for place in range(len(self.prompts))])
+            return tuple(found[place] for place in places)
         if self.judge_all is not None:
             return tuple(map(bool, self.judge_all(completions)))
         judged = zip(self.judges, completions, strict=True)

@@ -6,10 +6,12 @@ import torch
 
 from palrs_hub.demo import pairs_file
 from palrs_hub.demo.domains import DOMAINS
-from palrs_hub.evaluate import accuracy
+from palrs_hub.evaluate import Problems, accuracy
+from palrs_hub.evidence import Cell
 from palrs_hub.extraction import extract
 from palrs_hub.pairs import read_pairs
 from palrs_hub.selection import judge, select
+from palrs_hub.selection.record import Record, Sizes
 from palrs_hub.steer import adding, adding_by_row
 from tests.tiny_models import HIDDEN, build
 
@@ -35,6 +37,97 @@ def test_each_is_judged_as_if_it_were_alone(demo_model, demo_tokenizer, monkeypa
         addend = cell.coefficient * extraction.direction(cell.position, cell.layer)
         with adding(demo_model, cell.layer, addend):
             assert accuracy(demo_model, demo_tokenizer, problems) == cell.accuracy
+
+
+class Scripted(judge.Judge):
+    """Answers by a script: which problems a coefficient solves; notes who answered what."""
+
+    solves: dict[float, set[int]]
+    asked: list[tuple[list[float], list[int]]]
+
+    def _answers(self, cells, places, batch_size):
+        self.asked.append(([cell.coefficient for cell in cells], list(places)))
+        return [
+            ["right" if place in self.solves[cell.coefficient] else "wrong" for place in places]
+            for cell in cells
+        ]
+
+
+def scripted(demo_model, demo_tokenizer, solves, number=40, halves=True):
+    cells = [
+        Cell(
+            position="-1", layer=1, coefficient=coefficient, margin=0.0, preferred=0.0, worse=0.0,
+            chosen_log_probability=0.0,
+        )
+        for coefficient in solves
+    ]  # fmt: skip
+    problems = Problems(
+        name="scripted", split="validation", prompts=("?",) * number,
+        judges=(lambda text: text == "right",) * number, max_new_tokens=4,
+    )  # fmt: skip
+    grid = [cell.place for cell in cells]
+    kept = Record(Sizes(len(cells), 1, 0, number))
+
+    class Unit:
+        def direction(self, position, layer):
+            return np.ones(4)
+
+    found = Scripted(demo_model, demo_tokenizer, Unit(), problems, grid, kept, halves)
+    object.__setattr__(found, "solves", solves)
+    object.__setattr__(found, "asked", [])
+    return found, found.judged(cells, progress=False)
+
+
+def test_the_better_half_goes_on_and_the_best_answers_everything(demo_model, demo_tokenizer):
+    solves = {float(n): set(range(5 * n)) for n in range(1, 9)}
+    found, cells = scripted(demo_model, demo_tokenizer, solves)
+    who = [sorted(coefficients) for coefficients, _ in found.asked]
+    assert who == [[1, 2, 3, 4, 5, 6, 7, 8], [5, 6, 7, 8], [7, 8]]
+    answered = [place for _, places in found.asked for place in places]
+    assert sorted(answered) == list(range(40))
+    assert [cell.accuracy for cell in cells] == [None] * 6 + [35 / 40, 1.0]
+
+
+def test_of_equals_the_gentlest_go_on(demo_model, demo_tokenizer):
+    solves = {c: set(range(40)) for c in (3.0, 1.0, -0.5, 2.0)}
+    _, cells = scripted(demo_model, demo_tokenizer, solves)
+    assert [c.coefficient for c in cells if c.accuracy is not None] == [1.0, -0.5]
+
+
+@pytest.mark.parametrize(("number", "halves"), [(31, True), (40, False)])
+def test_few_problems_are_answered_by_all(demo_model, demo_tokenizer, number, halves):
+    solves = {float(n): set(range(n)) for n in range(1, 5)}
+    found, cells = scripted(demo_model, demo_tokenizer, solves, number, halves)
+    assert [places for _, places in found.asked] == [list(range(number))]
+    assert [cell.accuracy for cell in cells] == [n / number for n in range(1, 5)]
+
+
+def test_what_was_answered_before_is_not_asked_again(demo_model, demo_tokenizer):
+    solves = {float(n): set(range(5 * n)) for n in range(1, 9)}
+    found, cells = scripted(demo_model, demo_tokenizer, solves)
+    found.asked.clear()
+    again = found.judged(cells, progress=False)
+    assert (again, found.asked) == (cells, [])
+
+
+def test_halving_finds_the_cell_that_answering_everything_finds(demo_model, demo_tokenizer):
+    extraction = extract(demo_model, demo_tokenizer, read_pairs(pairs_file()), choice="validation")
+    validation = DOMAINS["sums"].pairs("validation", 6)
+    problems = DOMAINS["sums"].validation_problems(40)
+    raced, whole = (
+        select(
+            demo_model, demo_tokenizer, extraction, validation, problems=problems, finalists=6,
+            layer=5, position="-3", patience=patience,
+        )
+        for patience in (2, None)
+    )  # fmt: skip
+    assert raced.coefficient == whole.coefficient
+    assert "better half" in raced.selection.rule
+    assert "better half" not in whole.selection.rule
+    accuracies = {cell.place: cell.accuracy for cell in whole.selection.cells}
+    judged = [cell for cell in raced.selection.cells if cell.accuracy is not None]
+    assert 2 <= len(judged) < 6
+    assert all(cell.accuracy == accuracies[cell.place] for cell in judged)
 
 
 def test_each_row_has_its_own_addition_at_its_own_block():

@@ -45,11 +45,11 @@ def runs(monkeypatch):
             raise KeyboardInterrupt
         return steered(self, batch, outputs, layer, addends)
 
-    def answer(self, cells, batch_size):
+    def answer(self, cells, places, batch_size):
         counted["judged"] += len(cells)
         if counted["judged"] == counted.get("stop_at_judged"):
             raise KeyboardInterrupt
-        return answers(self, cells, batch_size)
+        return answers(self, cells, places, batch_size)
 
     monkeypatch.setattr(Replay, "steered", count)
     monkeypatch.setattr(judge.Judge, "_answers", answer)

@@ -10,7 +10,7 @@ import numpy as np
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evidence import MAX_SIDE_EFFECT, Cell, Selection
 from palrs_hub.methods import METHODS, TrainedMethod
-from palrs_hub.selection.judge import Judge
+from palrs_hub.selection.judge import Judge, halves
 from palrs_hub.selection.race import PATIENCE, SHARE
 from palrs_hub.selection.record import Record, Subject
 from palrs_hub.selection.sweep import Sweep
@@ -123,7 +123,9 @@ def select(
         finalists: How many cells are run on the problems.
         patience: Coefficients are tried from the gentlest up; a position and layer is left at so
             many in a row that do not help, and after the gentlest of the default coefficients if
-            others gain four times as much. None scores the whole grid.
+            others gain four times as much; of the finalists the better half goes on after a
+            quarter and after half of the problems. None scores the whole grid, and lets every
+            finalist answer every problem.
         resume: A file that keeps what was measured, and from which a selection that was cut off
             goes on; made if need be.
         progress: Show a progress bar.
@@ -143,15 +145,18 @@ def select(
     ]
     with suspended(model):
         sweep = Sweep(model, tokenizer, extraction, validation, neutral, progress=progress)
-        record = Record(sweep.sizes(len(grid)))
+        sizes = sweep.sizes(len(grid), len(problems.prompts) if problems else 0)
+        record = Record(sizes)
         if resume is not None:
             subject = _subject(extraction, grid, sweep, problems)
-            record = Record.resume(resume, subject, sweep.sizes(len(grid)))
+            record = Record.resume(resume, subject, sizes)
         share = SHARE if patience is not None and coefficients is None else None
         unsteered, cells = sweep.run(grid, record, patience=patience, share=share)
         ranked = _ranked(cells, unsteered)
         if problems is not None:
-            judge = Judge(model, tokenizer, extraction, problems, grid, record)
+            judge = Judge(
+                model, tokenizer, extraction, problems, grid, record, halves=patience is not None
+            )
             ranked = judge.judged(ranked[:finalists], progress=progress)
     best = _best(extraction, ranked)
     judged = {cell.place: cell for cell in ranked}
@@ -240,7 +245,8 @@ def _best(extraction: Extraction, ranked: Sequence[Cell]) -> Cell:
         direction = extraction.direction(cell.position, cell.layer)
         return cell.accuracy or 0.0, -float(np.linalg.norm(cell.coefficient * direction))
 
-    return ranked[0] if ranked[0].accuracy is None else max(ranked, key=merit)
+    judged = [cell for cell in ranked if cell.accuracy is not None]
+    return max(judged, key=merit) if judged else ranked[0]
 
 
 def _rule(
@@ -274,7 +280,10 @@ def _rule(
     )
     if problems is None:
         return " ".join(parts) + "."
-    return (
+    rule = (
         " ".join(parts) + f" names {finalists} finalists; of these the highest accuracy of greedy "
         f"generation on validation problems ({problems.name}), of equals the smallest addition."
     )
+    if patience is not None and halves(finalists, len(problems.prompts)):
+        rule += " The better half of them goes on after a quarter and after half of the problems."
+    return rule

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from palrs_hub.moments import Array
     from palrs_hub.scores import Scores
 
-FORMAT: Final = "palrs-hub selection 1"
+FORMAT: Final = "palrs-hub selection 2"
 SECONDS_BETWEEN_WRITES: Final = 5.0
 MAX_RECORD_BYTES: Final = 1024 * 1024 * 1024
 CLOSE: Final = 1e-3
@@ -52,11 +52,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many cells, validation texts and neutral texts there are."""
+    """How many cells, validation texts, neutral texts and problems there are."""
 
     cells: int
     texts: int
     neutral: int
+    problems: int = 0
 
 
 class Record:
@@ -66,14 +67,14 @@ class Record:
         before: Mean log-probability per token of each text, unsteered, ``[texts]``.
         after: The same in each cell, ``[cells, texts]``.
         divergence: Summed divergence on each neutral text in each cell, ``[cells, neutral]``.
-        accuracy: Share of problems solved in each cell, ``[cells]``.
+        solved: 1 where a cell solves a problem and 0 where it does not, ``[cells, problems]``.
     """
 
     def __init__(self, sizes: Sizes) -> None:
         self.before: Scores = np.full(sizes.texts, np.nan)
         self.after: Scores = np.full((sizes.cells, sizes.texts), np.nan)
         self.divergence: Scores = np.full((sizes.cells, sizes.neutral), np.nan)
-        self.accuracy: Scores = np.full(sizes.cells, np.nan)
+        self.solved: Scores = np.full((sizes.cells, sizes.problems), np.nan)
         self._file: Path | None = None
         self._same: dict[str, str] = {}
         self._near: dict[str, Numbers] = {}
@@ -128,7 +129,7 @@ class Record:
         self._written = time.monotonic()
 
     def _arrays(self) -> dict[str, Numbers]:
-        return {name: getattr(self, name) for name in ("before", "after", "divergence", "accuracy")}
+        return {name: getattr(self, name) for name in ("before", "after", "divergence", "solved")}
 
     def _read(self, file: Path) -> None:
         try:

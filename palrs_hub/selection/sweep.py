@@ -73,9 +73,9 @@ class Sweep:
             for name, texts in (("validation pairs", self._texts), ("neutral", self._neutral))
         }
 
-    def sizes(self, cells: int) -> Sizes:
-        """Sizes of the record of so many cells."""
-        return Sizes(cells, len(self._texts), len(self._neutral))
+    def sizes(self, cells: int, problems: int = 0) -> Sizes:
+        """Sizes of the record of so many cells, and problems to judge them by."""
+        return Sizes(cells, len(self._texts), len(self._neutral), problems)
 
     def run(
         self,
