@@ -22,8 +22,9 @@ def goal_rows(results: Results) -> Iterator[dict[str, Any]]:
             where = {"model": world.name, "domain": domain}
             if palrs and before:
                 yield from (where | row for row in _gain_rows(palrs, before, domain))
-            if palrs and better:
-                yield from (where | row for row in _speed_rows(palrs, better))
+            for arm in palrs_arms(world, domain):
+                if better:
+                    yield from (where | row for row in _speed_rows(arm, better))
 
 
 def better_training(world: WorldResults, domain: str) -> Arm | None:
@@ -33,7 +34,13 @@ def better_training(world: WorldResults, domain: str) -> Arm | None:
 
 def better_palrs(world: WorldResults, domain: str) -> Arm | None:
     """The better of PaLRS's arms, by the same rule."""
-    return _better(world.arm(name, domain) for name in PALRS_ARMS)
+    return _better(palrs_arms(world, domain))
+
+
+def palrs_arms(world: WorldResults, domain: str) -> list[Arm]:
+    """PaLRS's arms that have a result."""
+    arms = (world.arm(name, domain) for name in PALRS_ARMS)
+    return [arm for arm in arms if arm and arm.seconds]
 
 
 def _better(arms: Iterable[Arm | None]) -> Arm | None:

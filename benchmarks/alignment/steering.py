@@ -81,8 +81,14 @@ class Found:
     tried: int = 0
 
     @property
+    def helpful(self) -> int:
+        """How many cells could become finalists."""
+        selection = self.selected.selection
+        return sum(cell.helps(selection.unsteered) for cell in selection.cells)
+
+    @property
     def judged(self) -> list[Cell]:
-        """The cells that answered the validation problems."""
+        """The cells that answered all of the validation problems."""
         cells = self.selected.selection.cells
         return [cell for cell in cells if cell.accuracy is not None]
 
@@ -150,7 +156,9 @@ def find(
         ExtractionError: No setting helps without harm.
     """
     seconds, found, refused = Seconds(), [], ""
-    for switches in switches_of(bench, vector):
+    readings = switches_of(bench, vector)
+    finalists = finalists or bench.sizes.finalists // len(readings)
+    for switches in readings:
         one_run = Seconds()
         with seconds.running():
             with one_run.running():
@@ -169,7 +177,7 @@ def find(
                     domain.validation,
                     problems=domain.problems,
                     neutral=domain.neutral,
-                    finalists=finalists or bench.sizes.finalists,
+                    finalists=finalists,
                     position=position,
                     layer=layer,
                 )
@@ -179,7 +187,7 @@ def find(
         found.append(Found(extraction, selected, seconds, one_run))
     if not found:
         raise ExtractionError(refused)
-    tried = sum(len(each.judged) for each in found)
+    tried = sum(min(finalists, each.helpful) for each in found)
     return dataclasses.replace(max(found, key=lambda each: each.accuracy), tried=tried)
 
 
