@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Judge = Callable[[str], bool]
 """Whether a completion solves its problem."""
 
-JudgeAll = Callable[[Sequence[str]], Sequence[bool]]
+JudgeAll = Callable[[Sequence[int], Sequence[str]], Sequence[bool]]
 """Whether each completion solves its problem; completions in the order of the problems."""
 
 
@@ -40,7 +40,8 @@ class Problems:
         prompts: One prompt a problem.
         judges: One judge a problem.
         max_new_tokens: Where a completion is cut.
-        judge_all: Judges all completions at once, where that is quicker than one by one.
+        judge_all: Judges many completions at once, where that is quicker than one by one; it is
+            told the place of each one's problem.
     """
 
     name: str
@@ -62,16 +63,13 @@ class Problems:
 
         Args:
             completions: One for each problem, or for each of ``places``.
-            places: Which of the problems they complete; by default all.
+            places: Which problem each of them completes; by default all, in their order.
         """
-        if places is not None:
-            given = dict(zip(places, completions, strict=True))
-            found = self.solved([given.get(place, "") for place in range(len(self.prompts))])
-            return tuple(found[place] for place in places)
+        where = range(len(self.prompts)) if places is None else places
         if self.judge_all is not None:
-            return tuple(map(bool, self.judge_all(completions)))
-        judged = zip(self.judges, completions, strict=True)
-        return tuple(bool(judge(text)) for judge, text in judged)
+            return tuple(map(bool, self.judge_all(where, completions)))
+        judged = zip(where, completions, strict=True)
+        return tuple(bool(self.judges[place](text)) for place, text in judged)
 
 
 Solved = tuple[bool, ...]

@@ -48,8 +48,9 @@ class Scripted(judge.Judge):
     def _answers(self, cells, places, batch_size):
         self.asked.append(([cell.coefficient for cell in cells], list(places)))
         return [
-            ["right" if place in self.solves[cell.coefficient] else "wrong" for place in places]
+            "right" if place in self.solves[cell.coefficient] else "wrong"
             for cell in cells
+            for place in places
         ]
 
 

@@ -90,7 +90,9 @@ class Domain:
             prompts=tuple(problem.prompt for problem in worked),
             judges=tuple(self._judge_of(problem) for problem in worked),
             max_new_tokens=self.max_new_tokens,
-            judge_all=lambda completions: self.judge(worked, completions),
+            judge_all=lambda places, completions: self.judge(
+                [worked[place] for place in places], completions
+            ),
         )
 
     def _judge_of(self, problem: WorkedProblem) -> Callable[[str], bool]:

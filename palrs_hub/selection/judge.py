@@ -122,15 +122,13 @@ class Judge:
         for first in range(0, len(unknown), at_once):
             few = unknown[first : first + at_once]
             answers = self._answers([cell for cell, _ in few], places, batch_size)
-            for (_, row), texts in zip(few, answers, strict=True):
-                solved[row, places] = self.problems.solved(texts, places)
+            right = self.problems.solved(answers, [*places] * len(few))
+            solved[np.ix_([row for _, row in few], places)] = np.reshape(right, (len(few), -1))
             self.record.write()
             bar.update(len(few) * len(places))
 
-    def _answers(
-        self, cells: Sequence[Cell], places: Sequence[int], batch_size: int
-    ) -> list[list[str]]:
-        """Each cell's answers to these problems."""
+    def _answers(self, cells: Sequence[Cell], places: Sequence[int], batch_size: int) -> list[str]:
+        """Each cell's answers to these problems, cell by cell."""
         number = len(places)
         addends = np.stack(
             [c.coefficient * self.extraction.direction(c.position, c.layer) for c in cells]
@@ -141,7 +139,7 @@ class Judge:
             of = [row // number for row in rows]
             return adding_by_row(self.model, [layers[index] for index in of], addends[of])
 
-        written = complete(
+        return complete(
             self.model,
             self.tokenizer,
             [self.problems.prompts[place] for place in places] * len(cells),
@@ -149,7 +147,6 @@ class Judge:
             batch_size=batch_size,
             around=steered,
         )
-        return [written[first : first + number] for first in range(0, len(written), number)]
 
     def _rows(self) -> int:
         longest = max(len(encode_prompt(self.tokenizer, text)) for text in self.problems.prompts)
