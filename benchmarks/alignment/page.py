@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks.alignment.goals import better_palrs, better_training, goal_rows, ratios
+from benchmarks.alignment.goals import better_palrs, better_training, goal_rows, palrs_arms, ratios
 from benchmarks.alignment.plots import ablations_plot, seconds_plot
 from benchmarks.alignment.results import Arm, Results, WorldResults, read_results
-from benchmarks.alignment.steering import UNSTEERED
+from benchmarks.alignment.steering import PALRS, UNSTEERED
 
 ROOT: Final = Path(__file__).parents[2]
 RESULTS: Final = ROOT / "benchmarks" / "results" / "alignment.json"
@@ -91,18 +91,28 @@ def summary(results: Results) -> list[str]:
 
 
 def _summary(world: WorldResults, domain: str) -> str:
-    palrs, better = better_palrs(world, domain), better_training(world, domain)
-    before = world.arm(UNSTEERED, domain)
-    if palrs is None or better is None or before is None:
+    better, before = better_training(world, domain), world.arm(UNSTEERED, domain)
+    best = better_palrs(world, domain)
+    if best is None or better is None or before is None:
         return f"{world.title}, {domain}: incomplete."
-    found = ratios(palrs, better)
-    return (
+    arms = palrs_arms(world, domain)
+    plain = next((arm for arm in arms if arm.name == PALRS), best)
+    arms = [plain] if plain.accuracy(domain) == best.accuracy(domain) else [plain, best]
+    sentences = [
         f"{world.title}, {domain}: {before.accuracy(domain):.1%} unsteered, "
-        f"{palrs.accuracy(domain):.1%} by {palrs.name} in {palrs.seconds.processor:.1f} s, "  # type: ignore[union-attr]
-        f"{better.accuracy(domain):.1%} by {better.name} in {better.seconds.processor:.1f} s "  # type: ignore[union-attr]
-        f"({found['seconds']:.1f} times as long; one training run {found['one_run']:.1f} times as "
-        "long as one extraction)."
-    )
+        f"{better.accuracy(domain):.1%} by {_in_seconds(better)}."
+    ]
+    for arm in arms:
+        found = ratios(arm, better)
+        sentences.append(
+            f"{arm.accuracy(domain):.1%} by {_in_seconds(arm)}, {found['seconds']:.1f} times as "
+            f"quick; one extraction {found['one_run']:.1f} times as quick as one training run."
+        )
+    return " ".join(sentences)
+
+
+def _in_seconds(arm: Arm) -> str:
+    return f"{arm.name}, in {arm.seconds.processor:.1f} s"  # type: ignore[union-attr]
 
 
 def _sections(world: WorldResults, results: Results) -> Iterator[str]:
