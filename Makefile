@@ -12,13 +12,14 @@ LLAMA_CPP_PYTHON := llama_cpp_python-0.3.36
 VLLM := .venv-vllm
 FUZZ := .venv-fuzz
 RELEASE := .venv-release
-FUZZ_SECONDS ?= 80
+FUZZ_SECONDS ?= 70
+SCHEMATHESIS := .venv-schemathesis
 RAY := .venv-ray
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo format clean check registry survey bench bench-alignment
-.PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-web
+.PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-openapi test-web
 .PHONY: fuzz audit sbom dist-check
 
 help: ## Show this list
@@ -105,7 +106,19 @@ test-hostile: $(STAMP) ## Meet more than a hundred hostile packages, with little
 test-crash: $(STAMP) ## Kill commands at a hundred moments, crowd the cache, fill the disk
 	OMP_NUM_THREADS=1 CRASH_MOMENTS=100 $(BIN)/python -m pytest tests/crash $(ARGS)
 
-# Seven readers of eighty seconds each: within ten minutes.
+test-openapi: $(SCHEMATHESIS)/.stamp ## Let schemathesis attack the embedded Hub by its OpenAPI description
+	OMP_NUM_THREADS=1 $(SCHEMATHESIS)/bin/python -m pytest tests/openapi $(ARGS)
+
+# It sees the packages of .venv and adds its own.
+$(SCHEMATHESIS)/.stamp: constraints-schemathesis.txt $(STAMP)
+	$(PYTHON) -m venv $(SCHEMATHESIS)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
+		> "$$($(SCHEMATHESIS)/bin/python -c '$(SITE)')/base.pth"
+	$(SCHEMATHESIS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --constraint constraints-schemathesis.txt schemathesis
+	touch $@
+
+# Seven readers of seventy seconds each, and a few to begin: within ten minutes.
 fuzz: $(FUZZ)/.stamp ## Fuzz every reader, guided by coverage; what is found is kept in build/fuzz
 	for target in manifest safetensors gguf svec pairs entry card; do \
 		OMP_NUM_THREADS=1 $(FUZZ)/bin/python -m tests.fuzz $$target $(FUZZ_SECONDS) build/fuzz || exit 1; \
@@ -127,7 +140,7 @@ sbom: $(RELEASE)/.stamp ## Write build/sbom.json: what is installed in .venv, as
 	$(RELEASE)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
 		--output-file build/sbom.json $(BIN)/python
 
-dist-check: $(STAMP) $(RELEASE)/.stamp ## Build wheel and sdist twice, and run the demo from the wheel
+dist-check: $(STAMP) $(RELEASE)/.stamp ## Build wheel and sdist twice; run the demo from each in an empty environment
 	rm -rf build/dist-check
 	OMP_NUM_THREADS=1 $(RELEASE)/bin/python -m tests.dist_check build/dist-check
 
@@ -179,5 +192,5 @@ $(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-req
 	touch $@
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) $(RAY) .venv-peers
+	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) $(RAY) $(SCHEMATHESIS) .venv-peers
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

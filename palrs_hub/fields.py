@@ -31,4 +31,5 @@ TensorName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,63}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Layer = Annotated[int, Field(ge=0, le=10_000)]
-Switch = str | bool | int | Finite | None
+_Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Switch = Prose | bool | _Whole | Finite | None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palrs_hub.card import CARD_FILE
 from palrs_hub.errors import PackageError, SignatureError
 from palrs_hub.manifest import MANIFEST_FILE, TENSORS_FILE
+from palrs_hub.whole_file import name_beside, write_new
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,15 +62,10 @@ def read_bytes(path: Path, limit: int, error: type[PackageError]) -> bytes:
 
 def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files so that a full disk leaves the old ones: none moves before all are written."""
-    written: dict[str, str] = {}
+    written = {name: name_beside(folder / name) for name in files}
     try:
         for name, data in files.items():
-            handle, written[name] = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(written[name], 0o644)
+            write_new(written[name], data)
         for name in files:
             os.replace(written[name], folder / name)
     except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -19,6 +18,7 @@ from palrs_hub.fingerprint import distance
 from palrs_hub.manifest import BaseModelFacts, Data
 from palrs_hub.reading import Progress, shards_of
 from palrs_hub.sums import Sums
+from palrs_hub.whole_file import name_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,15 +86,14 @@ class Part:
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            os.close(handle)
+            temporary = name_beside(path)
             try:
                 safetensors.numpy.save_file(
                     tensors, temporary, metadata={_KEY: self.facts.model_dump_json()}
                 )
                 os.replace(temporary, path)
             finally:
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
         except (OSError, safetensors.SafetensorError) as error:
             raise PackageError(f"Cannot write the sums to {path}: {error}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -25,15 +25,29 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     if target.exists() and not target.is_file():  # a terminal or a pipe, which nothing can replace
         target.write_bytes(data)
         return
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = name_beside(target)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        write_new(temporary, data)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def name_beside(target: Path) -> Path:
+    """A hidden name for what is to replace a file.
+
+    It is known before anything is made: an interruption at any moment can remove what it names.
+    """
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not be there yet, to the disk itself."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(path, 0o644)

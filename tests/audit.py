@@ -1,4 +1,4 @@
-"""Runs pip-audit on constraints.txt: ``python -m tests.audit PIP_AUDIT``.
+"""Runs pip-audit on every constraints file: ``python -m tests.audit PIP_AUDIT``.
 
 Told apart: all pins are looked up and nothing is known (exit code 0), something is known (1), and
 pins that could not be looked up (2), for which pip-audit itself says that all is well.
@@ -16,13 +16,15 @@ ROOT = Path(__file__).parents[1]
 
 def main(program: str) -> int:
     """Audit the pins; nothing is installed or resolved."""
-    command = [program, "--requirement", str(ROOT / "constraints.txt"), "--no-deps"]
-    command += ["--disable-pip", "--timeout=15", "--format=json", "--progress-spinner=off"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        found = json.loads(done.stdout)["dependencies"]
-    except (ValueError, KeyError):
-        return _unreachable((done.stderr.strip().splitlines() or ["no answer"])[-1][:200])
+    found = []
+    for pins in sorted(ROOT.glob("constraints*.txt")):  # one by one: some pin the same package
+        command = [program, "--requirement", str(pins), "--no-deps", "--disable-pip"]
+        command += ["--timeout=15", "--format=json", "--progress-spinner=off"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            found += json.loads(done.stdout)["dependencies"]
+        except (ValueError, KeyError):
+            return _unreachable((done.stderr.strip().splitlines() or ["no answer"])[-1][:200])
     skipped = [entry["name"] for entry in found if "skip_reason" in entry]
     known = [entry for entry in found if entry.get("vulns")]
     for entry in known:

@@ -1,13 +1,14 @@
-"""Release artefacts: built twice the same, and the demonstration runs from the wheel alone.
+"""Release artefacts: built twice the same, and the demonstration runs from each of them alone.
 
-``python -m tests.dist_check FOLDER``, with this environment's packages as the dependencies. Nothing
-of the checkout is on the path of the wheel's environment.
+``python -m tests.dist_check FOLDER``. The wheel and the sdist are each installed into an empty
+environment, which gets its dependencies by name at the versions of constraints.txt.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -27,8 +28,11 @@ def main(place: Path) -> int:
     if first != second:
         sys.stderr.write(f"Built twice, they differ: {sorted(second.items())}\n")
         return 1
-    (wheel,) = (place / "first").glob("*.whl")
-    return _run_demo(wheel, place / "venv", place)
+    for pattern in ("*.whl", "*.tar.gz"):
+        (artefact,) = (place / "first").glob(pattern)
+        if code := _run_demo(artefact, place / f"venv-{artefact.suffix[1:]}", place):
+            return code
+    return 0
 
 
 def _build(folder: Path) -> dict[str, str]:
@@ -40,24 +44,25 @@ def _build(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def _run_demo(wheel: Path, environment: Path, place: Path) -> int:
-    """In a new environment that has the wheel, and sees all other packages by a .pth file."""
+def _run_demo(artefact: Path, environment: Path, place: Path) -> int:
+    """In an environment that was empty; it is removed again where all went well."""
     venv.create(environment, with_pip=True, clear=True)
     python = environment / "bin" / "python"
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([python, *install, wheel], check=True)
-    (packages,) = environment.glob("lib/python*/site-packages")
-    # The folders alone: .pth files in them, one of which names the checkout, are not read.
-    others = [path for path in sys.path if path.endswith("site-packages")]
-    (packages / "dependencies.pth").write_text("\n".join(others) + "\n")
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--no-cache-dir", "--constraint", ROOT / "constraints.txt"]
+    # The demonstration pushes to the embedded Hub.
+    subprocess.run([python, *install, f"palrs-hub[serve] @ {artefact.as_uri()}"], check=True)
     outside = {"cwd": place, "env": {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}}
     where = "import palrs_hub; print(palrs_hub.__file__)"
     found = subprocess.run([python, "-c", where], capture_output=True, text=True, **outside)
     if not Path(found.stdout.strip()).is_relative_to(environment):
-        sys.stderr.write(f"Not from the wheel: {found.stdout}{found.stderr}\n")
+        sys.stderr.write(f"Not from {artefact.name}: {found.stdout}{found.stderr}\n")
         return 1
     demo = [environment / "bin" / "palrs-hub", "demo"]
-    return subprocess.run(demo, **outside).returncode
+    code = subprocess.run(demo, **outside).returncode
+    if code == 0:
+        shutil.rmtree(environment)
+    return code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from palrs_hub.package_files import write_together
 from palrs_hub.whole_file import write_whole
 
 
@@ -27,6 +28,24 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
         write_whole(tmp_path / "a.txt", "second")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "first"
+
+
+def together(path, data):
+    write_together(path.parent, {path.name: data})
+
+
+@pytest.mark.parametrize("write", [write_whole, together])
+def test_an_interruption_just_after_the_file_was_made_leaves_nothing(tmp_path, monkeypatch, write):
+    make = os.open
+
+    def interrupted(*arguments):
+        os.close(make(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.txt", b"whole")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_link_is_replaced_and_what_it_names_is_not(tmp_path):

@@ -7,9 +7,10 @@ attempt whose answer was lost. After a failure that leaves that open, the branch
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from huggingface_hub import CommitOperationAdd
+from huggingface_hub.errors import HfHubHTTPError
 
 from palrs_hub.card import CARD_FILE
 from palrs_hub.errors import HubError, PackageError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
     from palrs_hub.hub.remote import Remote
+
+_PRECONDITION_FAILED: Final = 412
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def commit_once(api: HfApi, request: CommitRequest) -> Committed:
         try:
             return _commit(api, request)
         except CLIENT_ERRORS as error:
-            doubtful = doubtful or is_doubtful(error)
+            doubtful = doubtful or is_doubtful(error) or _has_moved(error, request)
             passing = is_passing(error)
             if passing and wait is not None:
                 pause(error, wait)
@@ -75,6 +78,12 @@ def commit_once(api: HfApi, request: CommitRequest) -> Committed:
             if wait is None or not passing:
                 raise
     raise AssertionError("the last attempt returns or raises")
+
+
+def _has_moved(error: Exception, request: CommitRequest) -> bool:
+    """Whether the branch has a newer commit: the same push may have arrived from elsewhere."""
+    status = isinstance(error, HfHubHTTPError) and error.response.status_code
+    return status == _PRECONDITION_FAILED and not request.create_pr
 
 
 def _commit(api: HfApi, request: CommitRequest) -> Committed:

@@ -131,7 +131,8 @@ def _prepare(api: HfApi, plan: PushPlan) -> Remote:
     if not remote.exists:
         patiently(lambda: api.create_repo(repo_id, private=plan.private, exist_ok=True))
         remote = look(api, repo_id, revision)
-        if MANIFEST_FILE in remote.files:
+        # The same push may have arrived from a process that was killed: then all of it is there.
+        if MANIFEST_FILE in remote.files and not _holds_all(remote, plan):
             raise HubError(f"Somebody else has just pushed to {repo_id}. Run the same push again.")
     if revision and not remote.ref_exists and not plan.create_pr:
         patiently(
@@ -142,7 +143,7 @@ def _prepare(api: HfApi, plan: PushPlan) -> Remote:
 
 def _send(api: HfApi, plan: PushPlan, before: Remote, title: str) -> PushResult:
     repo_id, head = plan.repo_id, before.head
-    if plan.changes_nothing and head:
+    if head and (plan.changes_nothing or (not plan.create_pr and _holds_all(before, plan))):
         page = f"{endpoint()}/{repo_id}/commit/{head}"
         return PushResult(repo_id, head, page, revision=plan.revision, changed=False)
     request = CommitRequest(
@@ -163,6 +164,10 @@ def _send(api: HfApi, plan: PushPlan, before: Remote, title: str) -> PushResult:
     return PushResult(
         repo_id, done.oid, done.url, done.pull_request_url, revision, replaced=replaced
     )
+
+
+def _holds_all(remote: Remote, plan: PushPlan) -> bool:
+    return all(remote.holds(path, data) for path, data in plan.contents.items())
 
 
 def _put_tag(api: HfApi, result: PushResult, tag: str) -> None:

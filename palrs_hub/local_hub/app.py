@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from palrs_hub import __version__
 from palrs_hub.local_hub import (
     calls,
     limits,
     names,
+    openapi,
     routes_access,
     routes_account,
     routes_commit,
@@ -24,6 +26,7 @@ from palrs_hub.local_hub import (
     routes_transfer,
 )
 from palrs_hub.local_hub.calls import Row
+from palrs_hub.local_hub.responses import json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -32,12 +35,22 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from palrs_hub.local_hub.calls import Call
     from palrs_hub.local_hub.store import Store
 
 _EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
+def describe_routes(call: Call) -> Response:
+    """Describes these routes in OpenAPI."""
+    del call
+    served = (row for row in ROUTES if row.handler is not routes_account.unserved)
+    paths = {f"{row.method} {path}": row for row in served for _, path in _patterns(row.pattern)}
+    return json_answer(openapi.describe(paths, __version__))
+
+
 ROUTES = (
+    Row("GET", openapi.PATH, describe_routes),
     Row("GET", "/api/whoami-v2", routes_account.whoami),
     Row("GET", "/api/agent-harnesses", routes_account.agent_harnesses),
     Row("POST", "/api/validate-yaml", routes_account.validate_yaml),

@@ -19,9 +19,10 @@ def number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or int(text[:12]) > _FARTHEST:
-        raise bad_request(f"{name} must be a whole number that is not negative; got {text!r}.")
-    return int(text)
+    digits = text.lstrip("0") or text[:1]
+    if not (text.isascii() and text.isdigit()) or int(digits[:12]) > _FARTHEST:
+        raise bad_request(f"{name} must be a whole number that is not negative; got {text!r:.40}.")
+    return int(digits)
 
 
 def next_page(call: Call, path: str, cursor: str | None = None) -> str:

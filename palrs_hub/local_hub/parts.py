@@ -49,13 +49,13 @@ def put(store: Store, link: Link, number: int, content: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def put_together(store: Store, link: Link, etags: Mapping[object, str]) -> None:
+def put_together(store: Store, link: Link, etags: Mapping[str, str]) -> None:
     """Makes the object of its parts.
 
     Args:
         store: Where it goes.
         link: What it should be.
-        etags: What each part was confirmed with, by its number.
+        etags: What each part was confirmed with, by its number as text.
     """
     try:
         store.blobs.put_chunks(_joined(store, link, etags), expected=(link.oid, link.size))
@@ -63,7 +63,7 @@ def put_together(store: Store, link: Link, etags: Mapping[object, str]) -> None:
         raise bad_request(f"The parts are not the object that was announced: {error}.") from error
 
 
-def _joined(store: Store, link: Link, etags: Mapping[object, str]) -> Iterator[bytes]:
+def _joined(store: Store, link: Link, etags: Mapping[str, str]) -> Iterator[bytes]:
     for number in range(1, count(link.size) + 1):
         digest = hashlib.sha256()
         try:
@@ -73,7 +73,7 @@ def _joined(store: Store, link: Link, etags: Mapping[object, str]) -> Iterator[b
                     yield chunk
         except FileNotFoundError as error:
             raise bad_request(f"Part {number} of {link.oid} has not arrived.") from error
-        if etags.get(number) != digest.hexdigest():
+        if etags.get(str(number)) != digest.hexdigest():
             raise bad_request(f"Part {number} of {link.oid} has another ETag.")
 
 

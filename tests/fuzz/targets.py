@@ -123,8 +123,9 @@ def _corpus(table: dict[str, object], name: str) -> Callable[[], list[bytes]]:
     """A file of every hostile package of a table."""
 
     def seeds() -> list[bytes]:
-        found = [forge().files.get(name, b"") for forge in table.values()]  # type: ignore[operator]
-        return [sound_files()[name], *(data for data in found if len(data) <= LARGEST_SEED)]
+        found = {forge().files.get(name, b"") for forge in table.values()}  # type: ignore[operator]
+        others = sorted(data for data in found if len(data) <= LARGEST_SEED)
+        return [sound_files()[name], *others]
 
     return seeds
 
@@ -149,7 +150,5 @@ TARGETS: Final[dict[str, Target]] = {
     "svec": Target(_imported(".svec", "svec"), _written("ibm_file", "aisteer_file")),
     "pairs": Target(_pairs, _lines),
     "entry": Target(_entry, _files("registry/*.yaml")),
-    "card": Target(
-        _card, lambda: [*_corpus(HARMLESS, CARD_FILE)(), *_files("cards/*.md", "README.md")()]
-    ),
+    "card": Target(_card, lambda: [*_corpus(HARMLESS, CARD_FILE)(), *_files("cards/*.md")()]),
 }

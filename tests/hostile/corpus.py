@@ -232,6 +232,9 @@ MANIFESTS: Final[dict[str, Callable[[], Package]]] = {
         ("software",), {f"p{i}": "1" for i in range(10**4)}
     ),
     "switches that are objects": lambda: with_value(("method", "switches", "x"), {"a": {}}),
+    "escapes in a switch": lambda: with_value(("method", "switches", "x"), _ANSI),
+    "a switch of a megabyte": lambda: with_value(("method", "switches", "x"), "a" * 10**6),
+    "a switch of 4,000 digits": lambda: with_literal(("method", "switches", "x"), "9" * 4_000),
     "pairs by the trillion": lambda: with_value(("data", "pairs"), 10**18),
     "evaluations without end": lambda: with_value(("evaluations",), [{}] * 10**5),
 }

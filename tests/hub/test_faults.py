@@ -103,6 +103,17 @@ def test_a_branch_that_moves_while_a_push_is_prepared(vector, other, repo_id, fa
     assert SteeringVector.from_pretrained(repo_id).manifest == vector.manifest
 
 
+@pytest.mark.parametrize(
+    "when", ["the repository's making", "the upload's beginning", "the commit"]
+)
+def test_the_same_push_of_a_process_that_was_killed_arrives_meanwhile(
+    vector, repo_id, faults, when
+):
+    faults.add(CHANGES[when], first=lambda: vector.push_to_hub(repo_id))
+    done = vector.push_to_hub(repo_id)
+    assert [commit.commit_id for commit in ours(repo_id)] == [done.commit]
+
+
 def test_the_wait_is_as_long_as_the_hub_asks(vector, repo_id, faults, slept, tmp_path):
     vector.push_to_hub(repo_id)
     faults.add(LOOKS["the repository"], status=429, headers=BUSY)

@@ -182,6 +182,9 @@ def test_parts_that_are_missing_or_others_are_refused(wire, bare_wire, repo_id, 
     complete = send_parts(bare_wire, action)
     altered = {**complete, "parts": [{**part, "etag": "x"} for part in complete["parts"]]}
     assert bare_wire.post(action["href"], json=altered).status_code == 400
+    for number in ([], {}, None, True, 10**30):
+        odd = {**complete, "parts": [{**part, "partNumber": number} for part in complete["parts"]]}
+        assert bare_wire.post(action["href"], json=odd).status_code == 400
     bare_wire.put(action["header"]["3"], content=b"something else")
     assert bare_wire.post(action["href"], json=complete).status_code == 400
     too_much = bare_wire.put(action["header"]["3"], content=b"x" * (300 << 20))

@@ -215,3 +215,9 @@ def test_some_paths_are_described(owner, with_tree):
 def test_paths_may_be_asked_for_in_json_too(wire, with_tree):
     answer = wire.post(f"/api/models/{with_tree}/paths-info/main", json={"paths": ["a.txt"]})
     assert [item["path"] for item in answer.json()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("digits", ["0" * 5_000, "0" * 12 + "9" * 30, "9" * 5_000])
+def test_a_number_of_many_digits_is_answered(wire, digits):
+    answer = wire.get(f"/api/models?limit={digits}")
+    assert answer.status_code == (400 if "9" in digits else 200)
