@@ -15,11 +15,13 @@ RELEASE := .venv-release
 FUZZ_SECONDS ?= 70
 SCHEMATHESIS := .venv-schemathesis
 RAY := .venv-ray
+APP := .venv-app
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo format clean check registry survey bench bench-alignment
 .PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-openapi test-web
+.PHONY: test-app
 .PHONY: fuzz audit sbom dist-check
 
 help: ## Show this list
@@ -157,6 +159,19 @@ test-web: $(STAMP) ## Use the gallery in headless Chromium (needs Node 20, npm a
 	npm install --prefix tests/web --no-audit --no-fund --no-package-lock
 	PALRS_HUB_TEST_WEB=1 $(BIN)/python -m pytest tests/web --capture=no $(ARGS)
 
+test-app: $(APP)/.stamp ## Use the playground in headless Chromium, with Gradio in an environment of its own
+	npm install --prefix tests/web --no-audit --no-fund --no-package-lock
+	PALRS_HUB_TEST_APP=1 $(APP)/bin/python -m pytest tests/web/test_app.py $(ARGS)
+
+# It sees the packages of .venv and adds its own.
+$(APP)/.stamp: constraints-app.txt $(STAMP)
+	$(PYTHON) -m venv $(APP)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
+		> "$$($(APP)/bin/python -c '$(SITE)')/base.pth"
+	$(APP)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --constraint constraints-app.txt gradio
+	touch $@
+
 registry: $(STAMP) ## Make the demonstration's entries of the registry anew
 	OMP_NUM_THREADS=1 $(BIN)/python docs/record_registry.py
 	$(MAKE) format
@@ -192,5 +207,6 @@ $(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-req
 	touch $@
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) $(RAY) $(SCHEMATHESIS) .venv-peers
+	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) $(RAY) $(SCHEMATHESIS)
+	rm -rf $(APP) .venv-peers tests/web/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,6 +22,13 @@ _PRESENCE: Final = (
     "How strongly a vector's direction is present at each token, as the unsteered model reads both "
     "texts: the residual stream's component along it, as a share of the largest one."
 )
+
+_DOWNLOAD: Final = """(file) => {
+    const link = document.createElement("a");
+    link.href = file.url;
+    link.download = file.orig_name;
+    link.click();
+}"""
 
 Highlighted = list[tuple[str, float]]
 
@@ -54,15 +62,21 @@ def page(session: Session) -> Any:  # noqa: ANN401 - gradio.Blocks
             ]
         gr.Markdown(_PRESENCE)
         names = [f"{n + 1}. {vector.manifest.name}" for n, vector in enumerate(session.vectors)]
-        which = gr.Dropdown(names, value=names[0], label="Direction", type="index")
+        which = gr.Dropdown(
+            names, value=names[0], label="Direction", type="index", elem_id="direction"
+        )
         with gr.Row():
             views = [
-                gr.HighlightedText(label=name, elem_id=f"presence-{name.lower()}")
-                for name in ("In the unsteered text", "In the steered text")
+                gr.HighlightedText(label=name, elem_id=f"presence-{number}")
+                for number, name in enumerate(("In the unsteered text", "In the steered text"))
             ]
-        save = gr.DownloadButton("Save these settings as packages", elem_id="save")
+        save = gr.Button("Save these settings as packages", elem_id="save")
+        made = gr.File(visible="hidden")
         knobs, shown = gr.State(session.knobs()), gr.State(None)
-        save.click(lambda hold: str(packed(session, hold)), knobs, save)
+        # A DownloadButton would hand out what its last click made, with the settings of then.
+        save.click(lambda hold: str(packed(session, hold)), knobs, made).then(
+            None, made, None, js=_DOWNLOAD
+        )
         _wire(gr, session, prompt, length, button, sliders, which, texts, views, knobs, shown)
     return blocks
 
@@ -122,16 +136,27 @@ def packed(session: Session, knobs: Knobs) -> Path:
     return Path(shutil.make_archive(str(folder / "steering-vectors"), "zip", folder / "packages"))
 
 
+def scale(reach: float) -> tuple[float, float]:
+    """The end and the step of a slider that reaches so far, both without a tail of digits.
+
+    The step is 1, 2 or 5 times a power of ten and at most a fortieth of the way; zero is on it.
+    """
+    exponent = math.floor(math.log10(reach / 40))
+    mantissa = max(m for m in (1, 2, 5) if m <= reach / 40 / 10.0**exponent * (1 + 1e-9))
+    steps = math.ceil(reach / (mantissa * 10.0**exponent) - 1e-9)
+    return float(f"{mantissa * steps}e{exponent}"), float(f"{mantissa}e{exponent}")
+
+
 def _slider(gr: Any, vector: SteeringVector, number: int) -> Any:  # noqa: ANN401 - Gradio's own
     change = vector.manifest.interventions[0]
     low, high = change.coefficient_range or (0.0, 2 * abs(change.coefficient))
-    bound = max(abs(low), abs(high), abs(change.coefficient)) * 1.5 or 1.0
+    bound, step = scale(max(abs(low), abs(high), abs(change.coefficient)) * 1.5 or 1.0)
     known = f"helped from {low:g} to {high:g}" if change.coefficient_range else "no range is known"
     return gr.Slider(
         -bound,
         bound,
         change.coefficient,
-        step=bound / 60,
+        step=step,
         label=f"{vector.manifest.name}: coefficient",
         info=f"layer {change.layer}, {change.operation}, {change.unit}; {known}",
         elem_id=f"coefficient-{number}",

@@ -5,20 +5,16 @@ It needs Node 20, npm and Chromium (Debian's package, or the path in ``CHROMIUM`
 """
 
 import functools
-import json
 import os
-import shutil
-import subprocess
 import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
+from tests.web.chromium import drive
 from tests.web.synthetic import write
 
-FOLDER = Path(__file__).parent
 ENTRIES = 10_000
 SLOWEST_MS = 100
 SERIOUS = {"serious", "critical"}
@@ -37,28 +33,14 @@ def reports(tmp_path_factory):
         pytest.skip("runs with `make test-web` alone")
     site = tmp_path_factory.mktemp("web") / "site"
     write(site, ENTRIES)
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert chromium, "Chromium is not installed: apt-get install chromium, or set CHROMIUM"
-    shots = os.environ.get("SCREENSHOTS")
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        done = subprocess.run(
-            [
-                *("node", "drive.mjs", f"http://127.0.0.1:{server.server_port}", chromium),
-                *([str(Path(shots).resolve())] if shots else []),
-            ],
-            cwd=FOLDER,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        found = drive("drive.mjs", f"http://127.0.0.1:{server.server_port}")
     finally:
         server.shutdown()
         server.server_close()
-    assert done.returncode == 0, done.stderr
-    return {report["view"]: report for report in json.loads(done.stdout)}
+    return {report["view"]: report for report in found}
 
 
 @pytest.fixture(params=VIEWS)
