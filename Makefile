@@ -16,13 +16,14 @@ FUZZ_SECONDS ?= 70
 SCHEMATHESIS := .venv-schemathesis
 RAY := .venv-ray
 APP := .venv-app
+DOCS := .venv-docs
 SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo format clean check registry survey bench bench-alignment
 .PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-openapi test-web
 .PHONY: test-app
-.PHONY: fuzz audit sbom dist-check
+.PHONY: docs fuzz audit sbom dist-check
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -172,6 +173,15 @@ $(APP)/.stamp: constraints-app.txt $(STAMP)
 		--constraint constraints.txt --constraint constraints-app.txt gradio
 	touch $@
 
+docs: $(DOCS)/.stamp ## Build the documentation's site into build/site; a warning is an error
+	PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --clean
+
+$(DOCS)/.stamp: constraints-docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints-docs.txt mkdocs-material 'mkdocstrings[python]' ruff
+	touch $@
+
 registry: $(STAMP) ## Make the demonstration's entries of the registry anew
 	OMP_NUM_THREADS=1 $(BIN)/python docs/record_registry.py
 	$(MAKE) format
@@ -208,5 +218,5 @@ $(ALIGNMENT)/.is-set-up: pyproject.toml constraints.txt benchmarks/alignment-req
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) $(HARNESS) $(ALIGNMENT) $(LLAMA) $(VLLM) $(FUZZ) $(RELEASE) $(RAY) $(SCHEMATHESIS)
-	rm -rf $(APP) .venv-peers tests/web/node_modules
+	rm -rf $(APP) $(DOCS) .venv-peers tests/web/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+import notebooks
+import reference
 from palrs_hub import errors
 from palrs_hub.cli import COMMANDS, cli
 from palrs_hub.cli.main import load_command
@@ -34,6 +36,7 @@ def main() -> int:
     for path in stale:
         sys.stderr.write(f"{path.name} is {'not current: run make format' if check else 'new'}\n")
         if not check:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(pages()[path], encoding="utf-8")
     return int(check and bool(stale))
 
@@ -43,6 +46,9 @@ def pages() -> dict[Path, str]:
     root = DOCS.parent
     return {
         DOCS / "cli.md": command_line(),
+        DOCS / "manifest.md": reference.manifest(),
+        DOCS / "python.md": reference.public_names(),
+        **{DOCS / "examples" / name: text for name, text in notebooks.pages().items()},
         root / "registry" / "schema.json": entry_schema(),
         # The copy that palrs-hub brings along; it holds no date, so that it only changes with them.
         root / "palrs_hub" / "registry" / "index.json": index_of(read_shelf(root)).to_json(),
