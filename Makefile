@@ -21,7 +21,8 @@ SITE := import site; print(site.getsitepackages()[0])
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo format clean check registry survey bench bench-alignment
-.PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-openapi test-web test-app
+.PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-openapi test-web
+.PHONY: test-app
 .PHONY: docs fuzz audit sbom dist-check
 
 help: ## Show this list

@@ -31,7 +31,7 @@ GROUPS: Final = {
 }
 
 _BOUNDED: Final = {
-    value: name for name, value in vars(fields).items() if get_origin(value) is Annotated
+    value: name.strip("_") for name, value in vars(fields).items() if get_origin(value) is Annotated
 }
 
 
@@ -179,6 +179,7 @@ def _bounds(metadata: list[Any]) -> str:
     said = {
         "ge": "{} or more",
         "le": "{} or less",
+        "lt": "less than {}",
         "min_length": "at least {}",
         "max_length": "at most {}",
     }
