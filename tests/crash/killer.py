@@ -94,10 +94,13 @@ def _told(call: Callable[[], object], report: Path) -> int:
 
 def _forked(run: Callable[[], int], meanwhile: Callable[[int], object] | None = None) -> int:
     """Run in a child that is silent; its status."""
+    # An interruption waits until the child is ready to tell of it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if (child := os.fork()) == 0:
         code = 99
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
                 if not os.environ.get("CRASH_LOUD"):
                     os.dup2(nowhere.fileno(), 2)
@@ -108,6 +111,7 @@ def _forked(run: Callable[[], int], meanwhile: Callable[[int], object] | None = 
             traceback.print_exc()
         finally:
             os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with contextlib.suppress(ProcessLookupError):
         if meanwhile is not None:
             meanwhile(child)
