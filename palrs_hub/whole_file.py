@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -41,6 +43,29 @@ def name_beside(target: Path) -> Path:
     It is known before anything is made: an interruption at any moment can remove what it names.
     """
     return target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+
+
+@contextlib.contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """A hidden, empty folder beside what will be moved out of it into its place; gone in the end.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    place = name_beside(target)
+    try:
+        place.mkdir(mode=0o700)
+        yield place
+    finally:
+        try:
+            _remove(place)
+        except BaseException:  # an interruption: what was begun is ended, and then it may go on
+            _remove(place)
+            raise
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def write_new(path: Path, data: bytes) -> None:

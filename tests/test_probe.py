@@ -7,6 +7,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from palrs_hub.blocks import find_blocks
 from palrs_hub.errors import ModelError
 from palrs_hub.probe import measure_fingerprint
+from tests.engines.models import tiny
 from tests.tiny_models import BLOCKS, CONFIGS, build
 
 TOKENS = tuple(range(3, 15))
@@ -78,3 +79,10 @@ def test_the_probe_is_one_forward_and_projects_no_text_to_the_vocabulary():
     model.lm_head.register_forward_hook(lambda m, a, o: projected.append(o.shape[:2].numel()))
     measure_fingerprint(model, tuple(range(3, 19)), [1])
     assert (len(forwards), projected) == (1, [2])
+
+
+def test_a_last_block_that_hands_over_to_the_head_itself_is_measured():
+    """As in OPT 350M, which has no norm in between; the head is given the last token alone."""
+    model = tiny("opt", do_layer_norm_before=False)
+    assert model.model.decoder.final_layer_norm is None
+    assert measure_fingerprint(model, TOKENS, [3]).layers == (3,)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +32,7 @@ from palrs_hub.engines.checkpoint import (
 from palrs_hub.engines.provenance import write_provenance
 from palrs_hub.errors import ModelError, PackageError, UsageError
 from palrs_hub.model_config import facts_from_folder
+from palrs_hub.whole_file import folder_beside
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -104,8 +104,8 @@ def bake(
     row = _row(config)
     files, settings = _plan(source, config, row, added)
     try:
-        with tempfile.TemporaryDirectory(prefix=".palrs-hub-", dir=target.parent) as folder:
-            made = Path(folder) / "model"
+        with folder_beside(target) as folder:
+            made = folder / "model"
             made.mkdir()
             _copy_the_rest(source, made)
             write_checkpoint(made, files)

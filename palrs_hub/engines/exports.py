@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from palrs_hub.engines.selftest import (
 from palrs_hub.errors import PackageError, UsageError
 from palrs_hub.formats import FORMATS, export_vector
 from palrs_hub.loading import load_model
+from palrs_hub.whole_file import folder_beside
 
 if TYPE_CHECKING:
     import torch
@@ -176,8 +176,8 @@ def export(
     model: Any = load_model(options.base.folder, dtype=dtype) if wanted and options.base else None
     test = _record(vector, model, kind, options) if model is not None else None
     try:
-        with tempfile.TemporaryDirectory(prefix=".palrs-hub-", dir=target.parent) as folder:
-            made = Path(folder) / (f"export{target.suffix}" if not kind.is_folder else "export")
+        with folder_beside(target) as folder:
+            made = folder / (f"export{target.suffix}" if not kind.is_folder else "export")
             kind.write(vector, made, options)
             if test is not None:
                 _prove(test, made, model)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +31,7 @@ from palrs_hub.formats.saklas import SAKLAS
 from palrs_hub.formats.steering_lite import STEERING_LITE
 from palrs_hub.formats.svec import SVEC
 from palrs_hub.formats.tensor import TENSOR
+from palrs_hub.whole_file import folder_beside
 
 if TYPE_CHECKING:
     from palrs_hub.vector import SteeringVector
@@ -121,8 +121,8 @@ def export_vector(
         able = ", ".join(name for name, other in FORMATS.items() if other.write)
         raise UsageError(f"{kind.name} can only be imported. Exports: {able}.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".palrs-hub-", dir=target.parent) as folder:
-            temporary = Path(folder) / f"vector{target.suffix}"
+        with folder_beside(target) as folder:
+            temporary = folder / f"vector{target.suffix}"
             kind.write(vector, temporary, fold)
             os.replace(temporary, target)
     except OSError as error:

@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ from palrs_hub.errors import RegistryError
 from palrs_hub.registry.entry import VERDICTS
 from palrs_hub.registry.index import INDEX_FILE, Index, index_entry, make_index, readable
 from palrs_hub.registry.site.vector_page import Page, context
+from palrs_hub.whole_file import folder_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,16 +65,16 @@ def write_gallery(pages: Sequence[Page], output: str | os.PathLike[str]) -> Buil
     index = make_index(entry for entry, _ in by_slug.values())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-            new, old = Path(aside) / "new", Path(aside) / "old"
+        with folder_beside(folder) as aside:
+            new, old = aside / "new", aside / "old"
             new.mkdir()
             _write(new, index, by_slug)
-            if folder.exists():
-                os.replace(folder, old)
             try:
+                if folder.exists():
+                    os.replace(folder, old)
                 os.replace(new, folder)
-            except OSError:
-                if old.exists():
+            except BaseException:  # also an interruption between the two
+                if old.exists() and not folder.exists():
                     os.replace(old, folder)
                 raise
     except OSError as error:
