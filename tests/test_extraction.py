@@ -204,6 +204,7 @@ def test_cells_that_disturb_neutral_text_are_out(
         position="-3",
         layer=5,
         coefficients=[0.5, 4.0],
+        patience=None,
     )
     gentle, violent = chosen.selection.cells
     assert gentle.side_effect < 0.1 < violent.side_effect
