@@ -136,7 +136,7 @@ class Stream:
     def reading(self) -> Iterator[None]:
         """Within, shards can be added."""
         if input_device(self._model).type == "cpu":
-            keep_freed_memory()
+            keep_freed_memory(self._limits.max_tokens * self._blocks.hidden_size)
         with eagerly(), inference(self._model):
             yield
 
