@@ -1,7 +1,8 @@
 """Steered beside unsteered generation, in turns, on one thread.
 
 ``python -m benchmarks.steering`` prints a JSON line for each row. Times are seconds of the
-processor; a ratio is the median over the rounds of one way's time by the other's in that round.
+processor; a ratio is the median over the rounds of one way's time by the other's in that round,
+with the interval that holds it at 95 %.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,23 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.rows import in_turns, median_ratio, medians, not_measured, row, show
+from benchmarks.rows import (
+    in_turns,
+    median_interval,
+    median_ratio,
+    medians,
+    not_measured,
+    ratios,
+    row,
+    show,
+)
 from benchmarks.shapes import LLAMA_30M, read_texts, write_model, write_pairs
 from palrs_hub import PreferencePair, Row, SteeringVector, attach, extract
 from palrs_hub.engines.baked import bake
 from palrs_hub.loading import load_model, load_tokenizer
 from palrs_hub.probe import measure_fingerprint
 
-ROUNDS = 11
+ROUNDS = 25
 BATCH, PROMPT, NEW = 8, 32, 32
 VECTORS = 8
 ATTACH_GOAL_MS = 5.0
@@ -45,10 +55,10 @@ def main() -> int:
         write_pairs(folder / "pairs.jsonl", 4)
         model = load_model(str(folder / "model"))
         vectors = _vectors(model, folder)
-        for line in eager(folder / "model", vectors):
+        for line in eager(model, vectors):
             show(line)
         show(compiled(folder / "model", vectors[0]))
-        show(baked(model, folder, vectors[0]))
+        show(baked(folder, vectors[0]))
         show(attaching(model, vectors[0]))
         show(probing(model, vectors[0]))
     for line in on_a_gpu():
@@ -56,29 +66,28 @@ def main() -> int:
     return 0
 
 
-def eager(folder: Path, vectors: list[SteeringVector]) -> list[dict[str, Any]]:
-    """``generate`` with one vector, and with eight and a coefficient for each row of the batch."""
-    models = [load_model(str(folder)) for _ in range(2)]
+def eager(model: Model, vectors: list[SteeringVector]) -> list[dict[str, Any]]:
+    """``generate`` with one vector, and with eight and a coefficient for each row of the batch.
+
+    One model in turns, for where another of the same weights lies in memory makes 1 or 2 %; and
+    unsteered twice in each round, which shows how small a difference the machine can tell.
+    """
     rows = [Row(index, coefficient=WEAK * (index + 1) / VECTORS) for index in range(VECTORS)]
-    one = _either_way(models, lambda model: attach(model, vectors[0], WEAK))
-    eight = _either_way(models, lambda model: attach(model, vectors, rows=rows))
+    run = generation(model)
+    seconds = _warm(
+        dict.fromkeys(("unsteered", "one", "eight", "again"), run),
+        within={
+            "one": lambda: attach(model, vectors[0], WEAK),
+            "eight": lambda: attach(model, vectors, rows=rows),
+        },
+    )
+    unsteered = ("unsteered", "again")
+    many = "generate, eight vectors and per-row coefficients"
     return [
-        _steered("generate, one vector", one, 1.02),
-        _steered("generate, eight vectors and per-row coefficients", eight, 1.05),
+        _steered("generate, unsteered beside itself", seconds, 1.02, "again", "unsteered"),
+        _steered("generate, one vector", seconds, 1.02, "one", *unsteered),
+        _steered(many, seconds, 1.05, "eight", *unsteered),
     ]
-
-
-def _either_way(
-    models: list[Model], steer: Callable[[Model], AbstractContextManager[object]]
-) -> dict[str, list[float]]:
-    """One of two equal models steered, then the other: where each lies in memory makes 1 or 2 %."""
-    found: dict[str, list[float]] = {"unsteered": [], "steered": []}
-    for plain, steered in (models, models[::-1]):
-        ways = {"unsteered": generation(plain), "steered": generation(steered)}
-        with steer(steered):
-            for name, seconds in _warm(ways).items():
-                found[name] += seconds
-    return found
 
 
 def compiled(folder: Path, vector: SteeringVector) -> dict[str, Any]:
@@ -89,14 +98,20 @@ def compiled(folder: Path, vector: SteeringVector) -> dict[str, Any]:
     return _steered("generate, compiled decode", _warm(ways), 1.01)
 
 
-def baked(model: Model, folder: Path, vector: SteeringVector) -> dict[str, Any]:
-    """A checkpoint with the vector inside its weights beside the one that it was made of."""
+def baked(folder: Path, vector: SteeringVector) -> dict[str, Any]:
+    """A checkpoint with the vector inside its weights beside the one that it was made of.
+
+    Loaded twice, either one first: where a model lies in memory makes 1 or 2 %.
+    """
     bake(vector, folder / "model", folder / "baked", coefficient=WEAK)
-    ways = {
-        "unsteered": generation(model),
-        "steered": generation(load_model(str(folder / "baked"))),
-    }
-    return _steered("generate, baked checkpoint", _warm(ways), 1.005)
+    places = {"unsteered": folder / "model", "steered": folder / "baked"}
+    found: dict[str, list[float]] = {name: [] for name in places}
+    for names in (list(places), list(reversed(places))):
+        models = {name: load_model(str(places[name])) for name in names}
+        ways = {name: generation(models[name]) for name in places}
+        for name, seconds in _warm(ways, ROUNDS // 2 + 1).items():
+            found[name] += seconds
+    return _steered("generate, baked checkpoint", found, 1.005)
 
 
 def attaching(model: Model, vector: SteeringVector) -> dict[str, Any]:
@@ -199,21 +214,36 @@ def _vectors(model: Model, folder: Path) -> list[SteeringVector]:
     ]
 
 
-def _warm(ways: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    for run in ways.values():
+def _warm(
+    ways: dict[str, Callable[[], object]],
+    rounds: int = ROUNDS,
+    within: Mapping[str, Callable[[], AbstractContextManager[object]]] | None = None,
+) -> dict[str, list[float]]:
+    for run in set(ways.values()):
         run()
         run()
-    return in_turns(ways, rounds)
+    return in_turns(ways, rounds, within=within)
 
 
-def _steered(name: str, seconds: dict[str, list[float]], goal: float) -> dict[str, Any]:
+def _steered(
+    name: str,
+    seconds: dict[str, list[float]],
+    goal: float,
+    one: str = "steered",
+    *others: str,
+) -> dict[str, Any]:
+    others = others or ("unsteered",)
+    found = ratios(seconds, one, *others)
     tokens = BATCH * NEW
     return row(
         name,
-        median_ratio(seconds, "steered", "unsteered"),
+        statistics.median(found),
         goal,
-        of_minima=round(min(seconds["steered"]) / min(seconds["unsteered"]), 3),
-        tokens_per_second={way: round(tokens / s) for way, s in medians(seconds).items()},
+        interval=[round(end, 3) for end in median_interval(found)],
+        rounds=len(found),
+        tokens_per_second={
+            way: round(tokens / s) for way, s in medians(seconds).items() if way in (one, *others)
+        },
     )
 
 

@@ -7,6 +7,7 @@ else, so that extraction, selection and generation always see the same tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 from palrs_hub.errors import ExtractionError, UsageError
@@ -14,7 +15,7 @@ from palrs_hub.pairs.pair import Message, PreferencePair, Text, response_text
 from palrs_hub.positions import Part, Positions, read_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -92,11 +93,8 @@ def prepare_pairs(
             f"Read positions {reading.name!r} need a chat template; with input format 'raw' use "
             "'last', 'response_mean' or indices."
         )
-    encoded = [
-        _encode(tokenizer, pair.prompt, side, input_format, for_suffix=reading.part == "suffix")
-        for pair in pairs
-        for side in (pair.chosen, pair.rejected)
-    ]
+    texts = [(pair.prompt, side) for pair in pairs for side in (pair.chosen, pair.rejected)]
+    encoded = _encode(tokenizer, texts, input_format, for_suffix=reading.part == "suffix")
     names, rows = reading.names, enumerate(encoded, start=2 * (number - 1))
     if reading.part == "suffix":
         width = _suffix_width(tokenizer, encoded, input_format)
@@ -120,43 +118,57 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> tuple[int
 
 def encode_response(tokenizer: PreTrainedTokenizerBase, prompt: Text, response: Text) -> Sample:
     """A prompt with a given response as if the model had generated it; its span is the response."""
-    text = _encode(tokenizer, prompt, response, natural_format(tokenizer))
+    (text,) = _encode(tokenizer, [(prompt, response)], natural_format(tokenizer))
     return Sample(text.token_ids, (text.response,))
 
 
 def _encode(
     tokenizer: PreTrainedTokenizerBase,
-    prompt: Text,
-    response: Text,
+    texts: Sequence[tuple[Text, Text]],
     input_format: InputFormat,
     *,
     for_suffix: bool = False,
-) -> _Encoded:
+) -> list[_Encoded]:
+    """Prompts with their responses; what several of them share is rendered and tokenised once."""
     if input_format == "raw":
-        before, content = _raw(prompt), _raw(response)
-        return _locate(tokenizer, before, before + content, "", raw=True)
-    if not has_chat_template(tokenizer):
+        written = [_raw_parts(prompt, response) for prompt, response in texts]
+    elif has_chat_template(tokenizer):
+        # After an answer the suffix would be that of a finished turn: the next turn's is read.
+        generate = input_format == "response_as_user" or for_suffix
+        render = lru_cache(maxsize=None)(partial(_render, tokenizer, generate=generate))
+        turns = [_turns(prompt, response, input_format) for prompt, response in texts]
+        written = [_render_around(render, each) for each in turns]
+    else:
         raise ExtractionError(
             f"Input format {input_format!r} needs a chat template; this tokenizer has none. Use "
             "input format 'raw' with read positions 'last' or 'response_mean'."
         )
+    raw = input_format == "raw"
+    known = _all_ids(
+        tokenizer, {part for parts in written for part in parts if part or raw}, raw=raw
+    )
+    eos = tokenizer.eos_token_id if raw else None
+    return [_locate(known, *parts, raw=raw, eos=eos) for parts in written]
+
+
+def _turns(prompt: Text, response: Text, input_format: InputFormat) -> tuple[Message, ...]:
     if input_format == "response_as_user":
-        turns: tuple[Message, ...] = (Message("user", response_text(response)),)
-    else:
-        turns = (*_as_messages(prompt), *_as_messages(response, role="assistant"))
-    # The suffix after an answer would be that of a finished turn: there the next turn's is read.
-    generate = input_format == "response_as_user" or for_suffix
-    before, whole, after = _render_around(tokenizer, turns, generate=generate)
-    return _locate(tokenizer, before, whole, after, raw=False)
+        return (Message("user", response_text(response)),)
+    return (*_as_messages(prompt), *_as_messages(response, role="assistant"))
+
+
+def _raw_parts(prompt: Text, response: Text) -> tuple[str, str, str]:
+    before = _raw(prompt)
+    return before, before + _raw(response), ""
 
 
 def _render_around(
-    tokenizer: PreTrainedTokenizerBase, turns: tuple[Message, ...], *, generate: bool
+    render: Callable[[tuple[Message, ...]], str], turns: tuple[Message, ...]
 ) -> tuple[str, str, str]:
-    """A rendered conversation, and what stands before and after the last turn's content."""
-    whole = _render(tokenizer, turns, generate=generate)
+    """What stands before the last turn's content, the rendered conversation, and what is after."""
+    whole = render(turns)
     marked = (*turns[:-1], Message(turns[-1].role, _SENTINEL))
-    before, found, after = _render(tokenizer, marked, generate=generate).partition(_SENTINEL)
+    before, found, after = render(marked).partition(_SENTINEL)
     if not (found and whole.startswith(before) and whole.endswith(after)):
         raise ExtractionError(
             "The chat template writes a turn differently depending on its text: the response's "
@@ -166,18 +178,24 @@ def _render_around(
 
 
 def _locate(
-    tokenizer: PreTrainedTokenizerBase, before: str, whole: str, after: str, *, raw: bool
+    known: Mapping[str, tuple[int, ...]],
+    before: str,
+    whole: str,
+    after: str,
+    *,
+    raw: bool,
+    eos: int | None,
 ) -> _Encoded:
-    """Tokenise ``whole`` and find the tokens between ``before`` and ``after``.
+    """Find the tokens of ``whole`` between ``before`` and ``after``.
 
     Compares tokenised prefixes and suffixes instead of character offsets, which slow tokenizers do
     not have; a token that straddles a border belongs to the response.
     """
-    ids = _ids(tokenizer, whole, raw=raw)
-    start = _common(ids, _ids(tokenizer, before, raw=raw)) if before or raw else 0
-    tail = _common(ids[::-1], _ids(tokenizer, after, raw=False)[::-1]) if after else 0
+    ids = known.get(whole, ())
+    start = _common(ids, known[before]) if before or raw else 0
+    tail = _common(ids[::-1], known[after][::-1]) if after else 0
     # A tokenizer may append EOS to raw text: not a token of the response.
-    if raw and ids and ids[-1] == tokenizer.eos_token_id:
+    if raw and ids and ids[-1] == eos:
         tail = 1
     stop = len(ids) - tail
     if stop <= start:
@@ -255,6 +273,17 @@ def _render(
     except jinja2.TemplateError as error:
         raise ExtractionError(f"The chat template refuses these messages: {error}") from error
     return str(text)
+
+
+def _all_ids(
+    tokenizer: PreTrainedTokenizerBase, texts: Collection[str], *, raw: bool
+) -> dict[str, tuple[int, ...]]:
+    """Token ids of every text, in one call."""
+    ordered = sorted(texts)
+    if not ordered:
+        return {}
+    found = tokenizer(ordered, add_special_tokens=raw)["input_ids"]
+    return {text: tuple(ids) for text, ids in zip(ordered, found, strict=True)}
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str, *, raw: bool) -> tuple[int, ...]:

@@ -200,3 +200,26 @@ def test_whatever_is_asked_for_is_understood_or_refused(positions):
     except UsageError:
         return
     assert read_positions(found.name) == found
+
+
+@pytest.mark.parametrize("input_format", ["response_as_user", "conversation", "raw"])
+def test_a_text_is_rendered_once_and_all_are_tokenised_in_one_call(input_format, monkeypatch):
+    """A guard in counts: what texts share is not rendered again for each of them."""
+    counted = build_tokenizer()
+    called, rendered = [], []
+    tokenize, render = type(counted).__call__, counted.apply_chat_template
+
+    def counting(self, texts, **options):
+        called.append(texts)
+        return tokenize(self, texts, **options)
+
+    monkeypatch.setattr(type(counted), "__call__", counting)
+    counted.apply_chat_template = lambda *a, **options: rendered.append(a) or render(*a, **options)
+    pairs = [PreferencePair(f"{n}+1=", f"{n + 1}", f"{n + 2}") for n in range(20)]
+    prepare_pairs(counted, pairs, input_format=input_format, positions="last")
+    assert len(called) == 1
+    assert len(set(called[0])) == len(called[0])
+    # Every text, and once what stands around it: around all of them, or those of one prompt.
+    around = {"response_as_user": 1, "conversation": len(pairs), "raw": 0}[input_format]
+    texts = 0 if input_format == "raw" else 22 if input_format == "response_as_user" else 40
+    assert len(rendered) <= texts + around

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from tqdm.auto import tqdm
 
-from palrs_hub.activations.forward import PaddingSide, inference, input_device
+from palrs_hub.activations.agreement import tolerance_of
+from palrs_hub.activations.forward import (
+    PaddingSide,
+    inference,
+    input_device,
+    keep_freed_memory,
+)
 from palrs_hub.activations.packing import pack
 from palrs_hub.activations.reader import CHOSEN, REJECTED, Reader
 from palrs_hub.activations.trial import Trials
@@ -116,11 +122,12 @@ class Stream:
         self._model, self._blocks = model, find_blocks(model)
         wanted = range(len(self._blocks)) if layers is None else sorted(layers)
         self._layers = tuple(wanted)
-        self._reader = Reader(self._blocks, self._layers, positions, pairs)
+        tolerance = tolerance_of(model)
+        self._reader = Reader(self._blocks, self._layers, positions, pairs, tolerance)
         on_cpu = input_device(model).type == "cpu"
         tokens = CPU_TOKENS if on_cpu else DEVICE_TOKENS
         self._limits = Limits(tokens, batch_size, padding_side)
-        self._trials = Trials(model, self._blocks, self._layers, self._limits)
+        self._trials = Trials(model, self._reader, self._limits, tolerance)
         self._positions = tuple(positions)
         self._count = 0
         self.ways: set[str] = set()
@@ -128,6 +135,8 @@ class Stream:
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """Within, shards can be added."""
+        if input_device(self._model).type == "cpu":
+            keep_freed_memory(self._limits.max_tokens * self._blocks.hidden_size)
         with eagerly(), inference(self._model):
             yield
 
@@ -161,11 +170,15 @@ class Stream:
         ]
         self._check_lengths(texts)
         rows = pack([text.sample for text in texts], self._blocks.hidden_size)
-        way = self._trials.cheapest(texts, rows)
-        self.ways.add(way.name)
         with self._reader.reading():
-            for forward, reads in way.steps(self._model, texts, rows, self._limits):
-                self._reader.run(forward, reads)
+            way, held = self._trials.cheapest(texts, rows)
+            tried, rest = way.split(rows)
+            for found in held:
+                self._reader.add(found)
+            for part in [rest] if held else [tried, rest]:
+                for forward, reads in way.steps(self._model, texts, part, self._limits):
+                    self._reader.run(forward, reads)
+        self.ways.add(way.name)
         self._count += len(chosen)
 
     def sums(self) -> Sums:

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 
 from palrs_hub.activations.forward import PaddingSide, input_device, pad_rows, run_padded, takes
 from palrs_hub.activations.packing import Row, batches, separate
-from palrs_hub.activations.reader import Read
+from palrs_hub.activations.reader import Read, Whose
 from palrs_hub.blocks import text_config
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ class Text:
     group: int
     pair: int
     positions: tuple[int, ...]
+
+    @property
+    def whose(self) -> Whose:
+        """What tells it from all others."""
+        return (self.group, self.pair)
 
     def reads(self, cells: Sequence[int], first: int = 0) -> Iterator[Read]:
         """What is to be read of it where its tokens from ``first`` on are in these cells."""
@@ -80,6 +85,19 @@ class Way:
     fits: Callable[[torch.nn.Module, int], bool]
     steps: Callable[[torch.nn.Module, Sequence[Text], Sequence[Row], Limits], Iterator[Step]]
     pads: bool = False
+
+    def split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+        """The rows that a trial needs, and all others.
+
+        Rows are split so even where nothing is tried any more: how a row is computed must not
+        depend on what was read before it.
+        """
+        shared = [row for row in rows if len(row.branches) > 1]
+        if self.fits is _always or not shared:
+            return [], list(rows)
+        longest, shortest = max(shared, key=len), min(shared, key=len)
+        tried = [longest, shortest] if self.pads and shortest is not longest else [longest]
+        return tried, [row for row in rows if all(row is not other for other in tried)]
 
 
 def _separately(
@@ -127,8 +145,10 @@ def _tree_arguments(
     ids, depths, ends, place = (tensor.to(device) for tensor in (ids, depths, ends, place))
     sees = (place <= place[:, None]) & (place[:, None] < ends[:, None, :])
     allowed: torch.Tensor = sees[:, None]
-    if _attention(model) == "eager":  # adds its mask to the scores
-        kind = model.get_input_embeddings().weight.dtype  # type: ignore[operator]
+    kind = model.get_input_embeddings().weight.dtype  # type: ignore[operator]
+    # Eager attention adds its mask to the scores. The other makes that of a bool in every block; it
+    # would take no other type than that of its queries, which is certain of float32 alone.
+    if _attention(model) == "eager" or kind == torch.float32:
         allowed = torch.zeros(allowed.shape, dtype=kind, device=device).masked_fill(
             ~allowed, torch.finfo(kind).min
         )
@@ -261,10 +281,14 @@ def _takes_a_cache(model: torch.nn.Module, longest: int) -> bool:
     return takes(model, "past_key_values") or takes(model, "cache_params")
 
 
+def _always(model: torch.nn.Module, longest: int) -> bool:
+    return True
+
+
 WAYS: Final = (
     Way("one masked row for texts that begin alike", _takes_masks, _as_trees),
     Way("a cache of what texts begin with", _takes_a_cache, _from_a_cache, pads=True),
 )
 
-SEPARATELY: Final = Way("each text by itself", lambda model, longest: True, _separately)
+SEPARATELY: Final = Way("each text by itself", _always, _separately)
 """Right for every architecture."""

@@ -1,12 +1,13 @@
 """The table of `make bench`: what a row says, and the page that is made of the kept ones."""
 
+import contextlib
 import json
 
 import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks.page import PAGE, RESULTS, page, table
-from benchmarks.rows import in_turns, median_ratio, not_measured, row
+from benchmarks.rows import in_turns, median_interval, median_ratio, not_measured, ratios, row
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,30 @@ def test_ways_are_measured_in_turns_and_compared_round_by_round():
     assert order == ["a", "b", "b", "a"]
     assert median_ratio({"a": [2.0, 9.0, 3.0], "b": [1.0, 3.0, 1.0]}, "a", "b") == 3.0
     assert seconds == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
+
+
+def test_what_a_way_runs_in_is_not_in_its_time():
+    time = iter(range(100))
+
+    @contextlib.contextmanager
+    def slow():
+        next(time)
+        yield
+
+    ways = dict.fromkeys(("a", "b"), lambda: None)
+    seconds = in_turns(ways, 1, clock=lambda: float(next(time)), within={"b": slow})
+    assert seconds == {"a": [1.0], "b": [1.0]}
+
+
+def test_a_round_may_have_its_measure_twice():
+    seconds = {"one": [3.0, 4.0], "first": [1.0, 2.0], "again": [2.0, 2.0]}
+    assert ratios(seconds, "one", "first", "again") == [2.0, 2.0]
+
+
+def test_a_medians_interval_is_that_of_the_sign_test():
+    # Of 25, the median is between the 8th and the 18th at 95 % (Conover, table A3).
+    assert median_interval([*range(1, 26)]) == (8, 18)
+    assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
 
 
 def test_rows_of_one_benchmark_replace_only_their_own(tmp_path):
