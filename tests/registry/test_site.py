@@ -193,15 +193,21 @@ def test_a_cards_preview_runs_nothing():
     assert "script-src" not in page
 
 
-def test_a_gallery_that_cannot_be_moved_in_gives_the_old_one_back(registry, built, monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "raised"), [(OSError("busy"), RegistryError), (KeyboardInterrupt, KeyboardInterrupt)]
+)
+def test_a_gallery_that_cannot_be_moved_in_gives_the_old_one_back(
+    registry, built, monkeypatch, fault, raised
+):
     replace, before = os.replace, (built / "index.json").read_bytes()
 
     def fails_at_the_new_one(source, target):
         if str(source).endswith("new"):
-            raise OSError("busy")
+            raise fault
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", fails_at_the_new_one)
-    with pytest.raises(RegistryError, match="busy"):
+    with pytest.raises(raised):
         build(read_shelf(registry.root), built)
     assert (built / "index.json").read_bytes() == before
+    assert [path.name for path in built.parent.iterdir() if path.name.startswith(".")] == []
