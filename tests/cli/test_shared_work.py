@@ -29,15 +29,27 @@ def alone(tmp_path_factory):
     return folder
 
 
-def torchrun(*words):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--standalone", "-m", "palrs_hub", *map(str, words)]
+LAUNCHERS = {
+    "torchrun": ("torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+    "accelerate launch": (
+        # Its way of starting processes; on a CPU it knows MPI alone.
+        *("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"),
+        *("--num_machines", "1"),
+        *("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
+    ),
+}
+
+
+def launch(launcher, *words):
+    command = [sys.executable, "-m", *LAUNCHERS[launcher], "-m", "palrs_hub", *map(str, words)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_two_processes_give_what_one_gives_and_the_first_alone_speaks(alone, tmp_path):
-    done = torchrun(
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_give_what_one_gives_and_the_first_alone_speaks(alone, tmp_path, launcher):
+    done = launch(
+        launcher,
         *("extract", *SETTINGS, "--output", tmp_path / "v", "--name", "v", "--task", "t", "--json"),
         *("--checkpoint", tmp_path / "sums.part"),
     )
