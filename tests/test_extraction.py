@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
-from palrs_hub.demo import pairs_file
+from palrs_hub.demo import model_folder, pairs_file
 from palrs_hub.demo.domains import DOMAINS
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.extraction import extract, scaled
@@ -105,6 +106,27 @@ def test_every_architecture_can_be_extracted_from(name, demo_tokenizer, pairs):
     extraction = extract(build(name), demo_tokenizer, pairs[:6])
     assert extraction.candidates.shape == (3, 4, 32)
     assert np.isfinite(extraction.candidates).all()
+
+
+def test_a_model_that_is_spread_over_devices_gives_the_same(
+    demo_model, demo_tokenizer, pairs, extraction, validation, tmp_path
+):
+    """Blocks 0, 3 and the last are on disk, and come into memory when they run."""
+    names = ["embed_tokens", "rotary_emb", "norm", *(f"layers.{layer}" for layer in range(6))]
+    places = {f"model.{name}": "cpu" for name in names} | {"lm_head": "cpu"}
+    places |= {f"model.layers.{layer}": "disk" for layer in (0, 3, 5)}
+    spread = AutoModelForCausalLM.from_pretrained(
+        model_folder(), device_map=places, offload_folder=tmp_path
+    )
+    assert {tensor.device.type for tensor in spread.parameters()} == {"cpu", "meta"}
+    found = extract(spread, demo_tokenizer, pairs)
+    np.testing.assert_allclose(found.candidates, extraction.candidates, atol=1e-5)
+    assert found.ways == extraction.ways
+    one, other = (
+        select(model, demo_tokenizer, extraction, validation[:4], layer=3, coefficients=[0.5])
+        for model in (demo_model, spread)
+    )
+    assert one.selection.cells[0].margin == pytest.approx(other.selection.cells[0].margin, abs=1e-5)
 
 
 def test_scales():
