@@ -170,6 +170,8 @@ def _run(request: Request, team: Team) -> SteeringVector | None:
         limit=request.limit,
     )
     training, held_out = split_pairs(pairs, validation=request.validation, seed=request.seed)
+    if share or not held_out or request.given():
+        request.refuse_what_selection_needs()
     switches: dict[str, Any] = {
         "input_format": request.input_format,
         "positions": request.positions,
@@ -247,11 +249,6 @@ def _choose(
     if given := request.given():
         return (*given, None)
     if not held_out:
-        if any(request.evidence[name] for name in ("neutral", "problems", "resume")):
-            raise click.UsageError(
-                "--neutral, --problems and --resume are for selection, which needs held-out pairs: "
-                "raise --validation, or leave them out."
-            )
         if extraction.switches.choice == "validation" and None in (request.layer, request.position):
             raise click.UsageError(
                 "The choice 'validation' needs held-out pairs: raise --validation, give --layer "

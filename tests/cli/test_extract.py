@@ -194,6 +194,20 @@ def test_a_trained_vector_comes_out_like_the_others(run, base, tmp_path):
         (("--problems", str(pairs_file())), 2, "go together"),
         (("--neutral", str(pairs_file())), 3, "line 1: 'prompt' or 'response' is missing"),
         (("--validation", "0", "--resume", "r"), 2, "needs held-out pairs"),
+        (("--validation", "0", "--whole-grid"), 2, "--whole-grid are for selection"),
+        (
+            ("--part", "0/2", "--checkpoint", "p", "--whole-grid"),
+            2,
+            "--whole-grid are for selection",
+        ),
+        (
+            (
+                *("--operation", "clamp", "--layer", "2", "--position", "-2"),
+                *("--coefficient", "1", "--resume", "r"),
+            ),
+            2,
+            "adding to all tokens",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_said(run, base, tmp_path, words, code, text):

@@ -92,3 +92,18 @@ class Request:
                 "--tokens give --layer, --position and --coefficient yourself."
             )
         return self.position, self.layer, self.coefficient
+
+    def refuse_what_selection_needs(self) -> None:
+        """Accept nothing that would be ignored where nothing is selected.
+
+        Raises:
+            click.UsageError: Something was given that is for selection alone.
+        """
+        if self.whole_grid or any(
+            self.evidence[name] for name in ("neutral", "problems", "resume")
+        ):
+            raise click.UsageError(
+                "--neutral, --problems, --resume and --whole-grid are for selection, which needs "
+                "held-out pairs, all parts together, and adding to all tokens: raise --validation "
+                "and leave --part, --operation and --tokens alone, or leave them out."
+            )
