@@ -19,6 +19,12 @@ APP := .venv-app
 DOCS := .venv-docs
 SITE := import site; print(site.getsitepackages()[0])
 
+# An environment that sees the packages of .venv and adds its own, so that torch is there but once.
+define beside
+$(PYTHON) -m venv $(1)
+echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" > "$$($(1)/bin/python -c '$(SITE)')/base.pth"
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo format clean check registry survey bench bench-alignment
 .PHONY: test test-engines test-harness test-ray test-interop test-hostile test-crash test-openapi test-web
@@ -47,11 +53,8 @@ test: $(STAMP) ## Run the tests
 test-harness: $(HARNESS)/.stamp ## Test the bridge to lm-evaluation-harness, in an environment of its own
 	OMP_NUM_THREADS=1 $(HARNESS)/bin/python -m pytest tests/harness $(ARGS)
 
-# It sees the packages of .venv and adds its own, so that torch is there but once.
 $(HARNESS)/.stamp: constraints-harness.txt $(STAMP)
-	$(PYTHON) -m venv $(HARNESS)
-	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
-		> "$$($(HARNESS)/bin/python -c '$(SITE)')/base.pth"
+	$(call beside,$(HARNESS))
 	$(HARNESS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints-harness.txt lm-eval accelerate
 	touch $@
@@ -60,9 +63,7 @@ test-ray: $(RAY)/.stamp ## Test extraction on a Ray cluster of one machine, in a
 	OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 $(RAY)/bin/python -m pytest tests/cluster $(ARGS)
 
 $(RAY)/.stamp: constraints-ray.txt $(STAMP)
-	$(PYTHON) -m venv $(RAY)
-	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
-		> "$$($(RAY)/bin/python -c '$(SITE)')/base.pth"
+	$(call beside,$(RAY))
 	$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --constraint constraints-ray.txt 'ray[data]'
 	touch $@
@@ -105,18 +106,15 @@ test-interop: $(STAMP) ## Test the embedded Hub with the npm client (needs Node 
 test-hostile: $(STAMP) ## Meet more than a hundred hostile packages, with little memory and an audit hook
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/hostile $(ARGS)
 
-# About a quarter of an hour; make test takes a few moments of each instead of a hundred.
+# About four minutes; make test takes a few moments of each instead of a hundred.
 test-crash: $(STAMP) ## Kill commands at a hundred moments, crowd the cache, fill the disk
 	OMP_NUM_THREADS=1 CRASH_MOMENTS=100 $(BIN)/python -m pytest tests/crash $(ARGS)
 
 test-openapi: $(SCHEMATHESIS)/.stamp ## Let schemathesis attack the embedded Hub by its OpenAPI description
 	OMP_NUM_THREADS=1 $(SCHEMATHESIS)/bin/python -m pytest tests/openapi $(ARGS)
 
-# It sees the packages of .venv and adds its own.
 $(SCHEMATHESIS)/.stamp: constraints-schemathesis.txt $(STAMP)
-	$(PYTHON) -m venv $(SCHEMATHESIS)
-	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
-		> "$$($(SCHEMATHESIS)/bin/python -c '$(SITE)')/base.pth"
+	$(call beside,$(SCHEMATHESIS))
 	$(SCHEMATHESIS)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --constraint constraints-schemathesis.txt schemathesis
 	touch $@
@@ -127,11 +125,8 @@ fuzz: $(FUZZ)/.stamp ## Fuzz every reader, guided by coverage; what is found is 
 		OMP_NUM_THREADS=1 $(FUZZ)/bin/python -m tests.fuzz $$target $(FUZZ_SECONDS) build/fuzz || exit 1; \
 	done
 
-# It sees the packages of .venv and adds its own.
 $(FUZZ)/.stamp: $(STAMP)
-	$(PYTHON) -m venv $(FUZZ)
-	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
-		> "$$($(FUZZ)/bin/python -c '$(SITE)')/base.pth"
+	$(call beside,$(FUZZ))
 	$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	touch $@
 
@@ -147,11 +142,8 @@ dist-check: $(STAMP) $(RELEASE)/.stamp ## Build wheel and sdist twice; run the d
 	rm -rf build/dist-check
 	OMP_NUM_THREADS=1 $(RELEASE)/bin/python -m tests.dist_check build/dist-check
 
-# It sees the packages of .venv and adds its own.
 $(RELEASE)/.stamp: $(STAMP)
-	$(PYTHON) -m venv $(RELEASE)
-	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
-		> "$$($(RELEASE)/bin/python -c '$(SITE)')/base.pth"
+	$(call beside,$(RELEASE))
 	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check \
 		build==1.6.1 hatchling==1.33.0 pip-audit==2.10.1 cyclonedx-bom==7.5.0
 	touch $@
@@ -164,11 +156,8 @@ test-app: $(APP)/.stamp ## Use the playground in headless Chromium, with Gradio 
 	npm install --prefix tests/web --no-audit --no-fund --no-package-lock
 	PALRS_HUB_TEST_APP=1 $(APP)/bin/python -m pytest tests/web/test_app.py $(ARGS)
 
-# It sees the packages of .venv and adds its own.
 $(APP)/.stamp: constraints-app.txt $(STAMP)
-	$(PYTHON) -m venv $(APP)
-	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(SITE)')')" \
-		> "$$($(APP)/bin/python -c '$(SITE)')/base.pth"
+	$(call beside,$(APP))
 	$(APP)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --constraint constraints-app.txt gradio
 	touch $@

@@ -27,7 +27,7 @@ Judge = Callable[[str], bool]
 """Whether a completion solves its problem."""
 
 JudgeAll = Callable[[Sequence[int], Sequence[str]], Sequence[bool]]
-"""Whether each completion solves its problem; completions in the order of the problems."""
+"""Whether each completion solves its problem, from the places of the problems and completions."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class LastBlock:
             return residual
         if not len(running.cells(residual.device)):
             return residual  # which would prove nothing
-        if any(_remembers(value) for value in (*arguments, *named.values())):
+        if any(isinstance(value, Cache) for value in (*arguments, *named.values())):
             return residual  # a second run would find its own tokens remembered
         for tried in _guesses(self._block):
             again = self._again(tried, arguments, named, running, residual)
@@ -227,7 +227,3 @@ def _some(running: _Pass, near: torch.Tensor) -> torch.Tensor:
 def _picked(value: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
     rows = value.flatten(0, -2)[cells]
     return rows[None] if value.dim() == 3 else rows
-
-
-def _remembers(value: object) -> bool:
-    return isinstance(value, Cache)

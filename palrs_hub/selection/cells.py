@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 
 from palrs_hub.evidence import Cell
 from palrs_hub.scores import Scores
 
 if TYPE_CHECKING:
+    from palrs_hub.candidates import Extraction
+    from palrs_hub.moments import Array
     from palrs_hub.selection.batches import Batch
 
     Place = tuple[str, int, float]
@@ -41,6 +44,16 @@ def cell(place: Place, scores: Scores, unsteered: Scores, side_effect: float | N
         chosen_log_probability=float(scores[:pairs].mean()),
         side_effect=side_effect,
     )
+
+
+def addend(extraction: Extraction, cell: Cell) -> Array:
+    """What a cell adds to the residual stream, ``[hidden]``."""
+    return cell.coefficient * extraction.direction(cell.position, cell.layer)
+
+
+def gentleness(extraction: Extraction, cell: Cell) -> float:
+    """Higher where less is added: of cells that do as well, the gentlest is preferred."""
+    return -float(np.linalg.norm(addend(extraction, cell)))
 
 
 def per_token(batch: Batch, logits: torch.Tensor) -> Scores:

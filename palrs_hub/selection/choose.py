@@ -10,6 +10,7 @@ import numpy as np
 from palrs_hub.errors import ExtractionError, UsageError
 from palrs_hub.evidence import MAX_SIDE_EFFECT, Cell, Selection
 from palrs_hub.methods import METHODS, TrainedMethod
+from palrs_hub.selection.cells import gentleness
 from palrs_hub.selection.judge import Judge, halves
 from palrs_hub.selection.race import PATIENCE, SHARE
 from palrs_hub.selection.record import Record, Subject
@@ -242,8 +243,7 @@ def _best(extraction: Extraction, ranked: Sequence[Cell]) -> Cell:
     """The highest accuracy, of equals the gentlest; without accuracies the highest margin."""
 
     def merit(cell: Cell) -> tuple[float, float]:
-        direction = extraction.direction(cell.position, cell.layer)
-        return cell.accuracy or 0.0, -float(np.linalg.norm(cell.coefficient * direction))
+        return cell.accuracy or 0.0, gentleness(extraction, cell)
 
     judged = [cell for cell in ranked if cell.accuracy is not None]
     return max(judged, key=merit) if judged else ranked[0]

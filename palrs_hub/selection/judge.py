@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from palrs_hub.generation import complete
 from palrs_hub.inputs import encode_prompt
+from palrs_hub.selection.cells import addend, gentleness
 from palrs_hub.steer import adding_by_row
 
 if TYPE_CHECKING:
@@ -97,9 +98,8 @@ class Judge:
         """In the order of the cells; of equals those that add least."""
 
         def merit(cell: Cell) -> tuple[float, float]:
-            direction = self.extraction.direction(cell.position, cell.layer)
             right = float(np.nansum(self.record.solved[at[cell.place]]))
-            return right, -float(np.linalg.norm(cell.coefficient * direction))
+            return right, gentleness(self.extraction, cell)
 
         number = max(MIN_FINALISTS, (len(cells) + 1) // 2)
         kept = {cell.place for cell in sorted(cells, key=merit, reverse=True)[:number]}
@@ -130,9 +130,7 @@ class Judge:
     def _answers(self, cells: Sequence[Cell], places: Sequence[int], batch_size: int) -> list[str]:
         """Each cell's answers to these problems, cell by cell."""
         number = len(places)
-        addends = np.stack(
-            [c.coefficient * self.extraction.direction(c.position, c.layer) for c in cells]
-        )
+        addends = np.stack([addend(self.extraction, cell) for cell in cells])
         layers = [cell.layer for cell in cells]
 
         def steered(rows: Sequence[int]) -> AbstractContextManager[None]:

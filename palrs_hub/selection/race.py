@@ -85,7 +85,7 @@ class Race:
 
     def judge(self, score: Callable[[int], Score]) -> None:
         """Hear of each cell of the wave what it does."""
-        compared = self.share is not None and self._is_first
+        is_first = not any(track.done for track in self._tracks)
         wave = [(track, self._next_of(track)) for track in self._tracks if track.runs]
         for track, cells in wave:
             for cell in cells:
@@ -94,20 +94,16 @@ class Race:
                 if self.patience is not None and track.in_vain >= self.patience:
                     track.left = True
                     break
-        if compared:
-            self._compare([score(track.cells[0]) for track in self._tracks])
+        if is_first and self.share is not None:
+            self._compare([score(track.cells[0]) for track in self._tracks], self.share)
 
-    def _compare(self, first: Sequence[Score]) -> None:
+    def _compare(self, first: Sequence[Score], share: float) -> None:
         best = max((score.gain for score in first if score.helps), default=-math.inf)
         for track, score in zip(self._tracks, first, strict=True):
-            track.left |= score.gain < (self.share or 0.0) * best
-
-    @property
-    def _is_first(self) -> bool:
-        return not any(track.done for track in self._tracks)
+            track.left |= score.gain < share * best
 
     def _next_of(self, track: _Track) -> list[int]:
-        if self.share is not None and self._is_first:
+        if self.share is not None and not track.done:
             return track.cells[:1]
         more = None if self.patience is None else track.done + self.patience - track.in_vain
         return track.cells[track.done : more]
