@@ -22,7 +22,7 @@ from benchmarks.peers import PEERS, ROOT, python_of
 from benchmarks.rows import row, show
 from benchmarks.shapes import LLAMA_30M, LLAMA_37M, LLAMA_TINY, write_model, write_pairs
 
-ROUNDS = 2
+ROUNDS = 4
 CASES = ((LLAMA_30M, 48), (LLAMA_37M, 100))
 FLOOR_TOKENS = (1, 512)
 AGREEMENT = 1e-4
@@ -48,10 +48,10 @@ class Contender:
         )
         self._answer()
 
-    def run(self, batch_size: int) -> Answer:
-        """Extract once."""
+    def run(self, batch_size: int, pairs: int) -> Answer:
+        """Extract once, from so many of the pairs."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{batch_size}\n")
+        self._process.stdin.write(f"{batch_size} {pairs}\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -93,7 +93,7 @@ def measure(model: Path, folder: Path, pairs: int, vocabulary: int) -> dict[Key,
         found: dict[Key, list[Answer]] = {key: [] for key in keys}
         for _ in range(ROUNDS):
             for name, size in keys:
-                found[name, size].append(contenders[name].run(size))
+                found[name, size].append(contenders[name].run(size, pairs))
     return found
 
 
@@ -138,20 +138,19 @@ def rows(found: dict[Key, list[Answer]], case: str) -> Iterator[dict[str, Any]]:
 
 
 def flat(folder: Path) -> dict[str, Any]:
-    """Peak memory with 10,000 pairs beside that with 100, on a tiny model."""
-    model = folder / "tiny"
+    """Peak memory with 10,000 pairs beside that with 100, of one process, on a tiny model."""
+    model, file = folder / "tiny", folder / "tiny.jsonl"
     write_model(model, LLAMA_TINY)
-    peaks = {}
-    for pairs in (100, 10_000):
-        file = folder / f"tiny-{pairs}.jsonl"
-        write_pairs(file, pairs, LLAMA_TINY.vocabulary)
-        with _started({"palrs-hub"}, model, file) as contenders:
-            peaks[pairs] = contenders["palrs-hub"].run(0)["peak_megabytes"]
+    write_pairs(file, 10_000, LLAMA_TINY.vocabulary)
+    with _started({"palrs-hub"}, model, file) as contenders:
+        few, many = (
+            contenders["palrs-hub"].run(0, pairs)["peak_megabytes"] for pairs in (100, 10_000)
+        )
     return row(
         "extraction, peak memory from 100 to 10,000 pairs",
-        peaks[10_000] / peaks[100],
+        many / few,
         1.2,
-        megabytes={str(pairs): round(peak, 1) for pairs, peak in peaks.items()},
+        megabytes={"100": round(few, 1), "10000": round(many, 1)},
     )
 
 

@@ -19,6 +19,7 @@ import torch
 from transformers import Cache
 
 from palrs_hub.activations.agreement import REFUSALS, agree
+from palrs_hub.activations.by_branch import PICKED
 from palrs_hub.blocks import residual_of
 from palrs_hub.errors import ModelError
 
@@ -92,6 +93,7 @@ class LastBlock:
     def begin(self, cells: Callable[[torch.device], torch.Tensor] | None) -> None:
         """Say what the next forward pass reads; None for a pass that is left alone."""
         self._pass = None if cells is None else _Pass(cells)
+        PICKED.set(None)
 
     def proven(
         self,
@@ -131,6 +133,7 @@ class LastBlock:
     ) -> torch.Tensor | None:
         """What the block returns with the picking; None if it is not the same where it is read."""
         self._tried, running.picks = tried, True
+        PICKED.set(running.cells(residual.device))
         try:
             # Not by a call: hooks of others on the block must not run twice.
             output = self._block.forward(*arguments, **named)
@@ -143,6 +146,7 @@ class LastBlock:
         finally:
             running.picks = False
             running.given.clear()
+            PICKED.set(None)
 
     def _is_worth(self, running: _Pass, hidden: torch.Tensor) -> bool:
         cells = running.cells(hidden.device)
@@ -157,6 +161,7 @@ class LastBlock:
             return
         running.shape = hidden.shape[:2]
         running.picks = bool(self.spared) and self._is_worth(running, hidden)
+        PICKED.set(running.cells(hidden.device) if running.picks else None)
 
     def _pick(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
         running = self._pass

@@ -23,8 +23,8 @@ from palrs_hub.activations.forward import (
 )
 from palrs_hub.activations.packing import pack
 from palrs_hub.activations.reader import CHOSEN, REJECTED, Reader
+from palrs_hub.activations.steps import Limits, Text
 from palrs_hub.activations.trial import Trials
-from palrs_hub.activations.ways import Limits, Text
 from palrs_hub.blocks import find_blocks
 from palrs_hub.compiled import eagerly, uncompiled
 from palrs_hub.errors import ExtractionError

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from palrs_hub.activations.agreement import REFUSALS, agree
 from palrs_hub.activations.packing import Row
-from palrs_hub.activations.ways import SEPARATELY, WAYS, Limits, Text, Way
+from palrs_hub.activations.steps import Limits, Text
+from palrs_hub.activations.ways import SEPARATELY, WAYS, Way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from palrs_hub.inputs import Sample
 from tests.activations.by_itself import one_by_one
 from tests.tiny_models import CONFIGS, build
 
-MASKED, CACHED = (way.name for way in WAYS)
+BRANCHES, MASKED, CACHED = (way.name for way in WAYS)
 APART = SEPARATELY.name
 
 # The models of the suite whose attention cannot be told what each token sees.

@@ -1,0 +1,121 @@
+"""Attention branch by branch: the same activations as behind a mask, from fewer scores."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palrs_hub.activations import by_branch, stream, ways
+from palrs_hub.activations.by_branch import layout_of
+from palrs_hub.activations.packing import pack
+from palrs_hub.activations.ways import BRANCHES_FROM
+from palrs_hub.blocks import find_blocks, text_config
+from palrs_hub.inputs import Sample
+from tests.activations.test_ways import (
+    BRANCHES,
+    MASKED,
+    OTHERS,
+    assert_exact,
+    last_tokens,
+    pairs_with_prompts,
+    read,
+)
+from tests.tiny_models import CONFIGS, build
+
+
+@pytest.fixture
+def _however_short(monkeypatch):
+    monkeypatch.setattr(ways, "BRANCHES_FROM", 0)
+    monkeypatch.setattr(by_branch, "QUERIES", 7)
+
+
+@pytest.mark.usefixtures("_however_short")
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("padding_side", ["right", "left"])
+@pytest.mark.parametrize("only_the_last", [False, True])
+def test_every_architecture_is_read_exactly(name, padding_side, only_the_last):
+    """With only the last token read, the last block computes its queries alone."""
+    model = build(name)
+    chosen, rejected = pairs_with_prompts()
+    names = ("last", "response", "all")
+    if only_the_last:
+        chosen, rejected, names = last_tokens(chosen), last_tokens(rejected), ("last",)
+    reading = read(model, chosen, rejected, names, padding_side=padding_side)
+    ours = text_config(model)._attn_implementation == "sdpa"
+    assert reading.ways == {OTHERS.get(name, BRANCHES if ours else MASKED)}
+    assert_exact(reading, model, chosen, rejected)
+
+
+def test_long_rows_are_read_so_and_short_ones_behind_a_mask():
+    model = build("llama", max_position_embeddings=1024)
+    assert read(model, *pairs_with_prompts(longest=BRANCHES_FROM // 2)).ways == {MASKED}
+    chosen, rejected = pairs_with_prompts(longest=2 * BRANCHES_FROM)
+    reading = read(model, chosen, rejected)
+    assert reading.ways == {BRANCHES}
+    assert_exact(reading, model, chosen, rejected)
+
+
+@pytest.mark.usefixtures("_however_short")
+def test_a_text_that_another_begins_with_or_repeats_is_read_too():
+    model = build("llama")
+    texts = [(5, 6, 7), (5, 6, 7, 8), (5, 6, 7), (5, 6, 9, 10), (5, 6, 9, 10, 11), (4, 4)]
+    samples = [Sample(ids, ((len(ids) - 1, len(ids)),)) for ids in texts]
+    reading = read(model, samples[::2], samples[1::2], ("last",))
+    assert reading.ways == {BRANCHES}
+    assert_exact(reading, model, samples[::2], samples[1::2])
+
+
+@pytest.mark.usefixtures("_however_short")
+def test_the_models_own_attention_is_restored_where_a_pass_fails():
+    model = build("llama")
+
+    def fail(module, arguments):
+        raise KeyboardInterrupt
+
+    handle = find_blocks(model).modules[2].register_forward_pre_hook(fail)
+    with pytest.raises(KeyboardInterrupt):
+        read(model, *pairs_with_prompts())
+    handle.remove()
+    assert text_config(model)._attn_implementation == "sdpa"
+
+
+def test_fewer_scores_are_computed_and_in_the_last_block_those_of_what_is_read(monkeypatch):
+    """A guard in counts: entries of attention, whatever the machine."""
+    scores = {}
+    own = by_branch.sdpa_attention_forward
+
+    def counted(module, query, key, *others, **named):
+        entries = query.shape[2] * key.shape[2]
+        scores[module.layer_idx] = scores.get(module.layer_idx, 0) + entries
+        return own(module, query, key, *others, **named)
+
+    monkeypatch.setattr(by_branch, "sdpa_attention_forward", counted)
+    monkeypatch.setattr(stream, "CPU_TOKENS", 1)  # a row a batch
+    model = build("llama", max_position_embeddings=1024)
+    chosen, rejected = (last_tokens(side) for side in pairs_with_prompts(9, longest=300))
+    read(model, chosen, rejected, ("last",))
+    rows = pack([*chosen, *rejected], 48)
+    behind_a_mask = sum(len(row) ** 2 for row in rows)
+    assert scores[0] < 0.75 * behind_a_mask
+    # The first batch is computed whole, to prove that the rest need not be.
+    assert scores[max(scores)] < 0.5 * scores[0]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=12), min_size=1, max_size=8),
+    st.sampled_from(["right", "left"]),
+)
+def test_stretches_hold_every_token_once_and_see_what_its_text_begins_with(texts, padding_side):
+    samples = [Sample(tuple(ids), ((0, 1),)) for ids in texts]
+    rows = pack(samples, 10_000)
+    width = max(map(len, rows))
+    tokens = [[0] * (width - len(row)) * (padding_side == "left") + row.token_ids for row in rows]
+    met, whole = [], []
+    for each in layout_of(rows, padding_side).stretches:
+        met += [(each.row, place) for place in range(each.start, each.stop)]
+        places = [place for start, stop in each.seen for place in range(start, stop)]
+        assert places[each.depth :] == list(range(each.start, each.stop))
+        whole.append(tuple(tokens[each.row][place] for place in places))
+    assert len(met) == len(set(met)) == sum(map(len, rows))
+    # A text that another one begins with has no stretch of its own.
+    assert set(whole) <= {sample.token_ids for sample in samples}
+    assert all(any(ids == text[: len(ids)] for text in whole) for ids in map(tuple, texts))
