@@ -1,179 +1,47 @@
-"""Attention branch by branch: each token of a row meets the tokens of its own text alone.
-
-Behind a mask of a row's own shape attention computes every score and hides most of them; on a CPU
-torch skips none in rows of less than 512 tokens. Here each stretch of tokens that a text adds to
-its row meets what it follows, through transformers' ``AttentionInterface``.
-"""
+"""Rows side by side in one long row, without padding, whose texts attend branch by branch."""
 
 from __future__ import annotations
 
-import contextlib
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from palrs_hub.blocks import text_config
+from palrs_hub.activations.branch_attention import attending, layout_of
+from palrs_hub.activations.forward import input_device
+from palrs_hub.activations.packing import filled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from palrs_hub.activations.forward import PaddingSide
     from palrs_hub.activations.packing import Row
-
-NAME: Final = "palrs_hub_by_branch"
-"""What the attention is called in a model's configuration, while it is in use."""
-
-QUERIES: Final = 64
-"""Tokens that attend at once: fewer compute fewer scores that are hidden, in smaller products."""
+    from palrs_hub.activations.reader import Read
+    from palrs_hub.activations.steps import Limits, Step, Text
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """Tokens of a batch that follow each other, of one text.
-
-    Attributes:
-        row: Their row.
-        start: Where the first stands in its row, padding included.
-        stop: Where the last stands, plus one.
-        depth: The first one's position in its text.
-        seen: Half-open ranges of the row that hold the text up to the last of them.
-    """
-
-    row: int
-    start: int
-    stop: int
-    depth: int
-    seen: tuple[tuple[int, int], ...]
+def branch_by_branch(
+    model: torch.nn.Module, texts: Sequence[Text], rows: Sequence[Row], limits: Limits
+) -> Iterator[Step]:
+    """As many rows in one as a batch may have tokens."""
+    for batch in filled(rows, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
+        yield _forward(model, batch), list(_reads(texts, batch))
 
 
-@dataclass
-class Layout:
-    """Where the texts of a batch stand.
-
-    Attributes:
-        stretches: Every token of the batch, once.
-    """
-
-    stretches: Sequence[Stretch]
-    _mask: torch.Tensor | None = field(default=None, repr=False)
-
-    def mask(self, like: torch.Tensor) -> torch.Tensor:
-        """What a token must not see of its own text, added to scores: ``[1, 1, depth, depth]``."""
-        if self._mask is None or self._mask.dtype != like.dtype or self._mask.device != like.device:
-            depth = max(each.depth + each.stop - each.start for each in self.stretches)
-            hidden = torch.full((depth, depth), torch.finfo(like.dtype).min)
-            self._mask = hidden.triu(1)[None, None].to(like)
-        return self._mask
-
-
-def layout_of(batch: Sequence[Row], padding_side: PaddingSide) -> Layout:
-    """Where the texts of rows stand in their batch."""
-    width = max(map(len, batch))
-    stretches = []
-    for index, row in enumerate(batch):
-        shift = width - len(row) if padding_side == "left" else 0
-        known = 0
+def _reads(texts: Sequence[Text], batch: Sequence[Row]) -> Iterator[Read]:
+    first = 0
+    for row in batch:
         for branch in row.branches:
-            places = [place + shift for place in branch.places]
-            depth = sum(place < known for place in branch.places)
-            if depth < len(places):  # else it is another text's beginning
-                seen = tuple(_ranges(places))
-                stretches.append(Stretch(index, places[depth], places[-1] + 1, depth, seen))
-                known = branch.places[-1] + 1
-    return Layout(stretches)
+            yield from texts[branch.text].reads([first + place for place in branch.places])
+        first += len(row)
 
 
-@contextlib.contextmanager
-def attending(model: torch.nn.Module, layout: Layout) -> Iterator[None]:
-    """Within, a model's forward pass attends so; its configuration is restored after."""
-    config = text_config(model)
-    before, token = config._attn_implementation, _LAYOUT.set(layout)
-    config._attn_implementation = NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-        _LAYOUT.reset(token)
+def _forward(model: torch.nn.Module, batch: Sequence[Row]) -> Callable[[], object]:
+    device, layout = input_device(model), layout_of(batch)
+    ids = torch.tensor([list(chain.from_iterable(row.token_ids for row in batch))], device=device)
+    depths = torch.tensor([list(chain.from_iterable(row.depths for row in batch))], device=device)
 
+    def forward() -> object:
+        with attending(model, layout):
+            return model(input_ids=ids, position_ids=depths, use_cache=False)
 
-_LAYOUT: ContextVar[Layout] = ContextVar("layout")
-
-PICKED: ContextVar[torch.Tensor | None] = ContextVar("picked", default=None)
-"""The cells that a block computes, in order, where it computes not all."""
-
-
-def _attend(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: object,
-    **others: Any,  # noqa: ANN401
-) -> tuple[torch.Tensor, None]:
-    """As transformers asks for it: ``[batch, heads, tokens, width]`` each."""
-    layout = _LAYOUT.get()
-    mask = layout.mask(query)
-    rows, heads, tokens, _ = query.shape
-    picked = _by_row(PICKED.get(), rows, tokens)
-    found = query.new_zeros(rows, tokens, heads, value.shape[-1])
-    for each in layout.stretches:
-        chunks = list(_chunks(each, picked[each.row] if picked else None))
-        if not chunks:
-            continue
-        row = slice(each.row, each.row + 1)
-        keys, values = (_joined(states[row], each.seen) for states in (key, value))
-        for places, depths, seen in chunks:
-            found[each.row, places], _ = sdpa_attention_forward(
-                module,
-                query[row, :, places],
-                keys[:, :, :seen],
-                values[:, :, :seen],
-                mask[:, :, depths, :seen],
-                **others,
-            )
-    return found, None
-
-
-AttentionInterface.register(NAME, _attend)
-
-
-Places = slice | list[int]
-
-
-def _chunks(stretch: Stretch, picked: Sequence[int] | None) -> Iterator[tuple[Places, Places, int]]:
-    """Queries to compute at once: their places, their positions, and how many keys they see."""
-    shift = stretch.depth - stretch.start
-    if picked is None:
-        for start in range(stretch.start, stretch.stop, QUERIES):
-            stop = min(start + QUERIES, stretch.stop)
-            yield slice(start, stop), slice(start + shift, stop + shift), stop + shift
-    elif places := [place for place in picked if stretch.start <= place < stretch.stop]:
-        yield places, [place + shift for place in places], places[-1] + shift + 1
-
-
-def _by_row(cells: torch.Tensor | None, rows: int, tokens: int) -> list[list[int]] | None:
-    """The places of picked cells in each row, in order."""
-    if cells is None:
-        return None
-    found: list[list[int]] = [[] for _ in range(rows)]
-    for cell in cells.tolist():
-        found[cell // tokens].append(cell % tokens)
-    return found
-
-
-def _joined(states: torch.Tensor, ranges: Sequence[tuple[int, int]]) -> torch.Tensor:
-    parts = [states[:, :, start:stop] for start, stop in ranges]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
-
-
-def _ranges(places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    start = places[0]
-    for one, following in pairwise([*places, -1]):
-        if following != one + 1:
-            yield start, one + 1
-            start = following
+    return forward

@@ -19,7 +19,7 @@ import torch
 from transformers import Cache
 
 from palrs_hub.activations.agreement import REFUSALS, agree
-from palrs_hub.activations.by_branch import PICKED
+from palrs_hub.activations.branch_attention import PICKED
 from palrs_hub.blocks import residual_of
 from palrs_hub.errors import ModelError
 

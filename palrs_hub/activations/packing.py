@@ -115,6 +115,24 @@ def batches(
         yield batch
 
 
+def filled(
+    rows: Sequence[Row], *, max_tokens: int, batch_size: int | None = None
+) -> list[list[Row]]:
+    """Rows of any length in full batches, cut by their number or by their tokens without padding.
+
+    The longest row comes first, and each into the first batch that has room for it.
+    """
+    found: list[tuple[list[Row], int]] = []
+    for row in sorted(rows, key=len, reverse=True):
+        for place, (batch, tokens) in enumerate(found):
+            if len(batch) < batch_size if batch_size else tokens + len(row) <= max_tokens:
+                found[place] = ([*batch, row], tokens + len(row))
+                break
+        else:
+            found.append(([row], len(row)))
+    return [batch for batch, _ in found]
+
+
 def _pays(row: Row, text: int, shared: int, hidden_size: int) -> bool:
     total = len(row) + text - shared
     more_attention = total**2 - len(row) ** 2 - text**2

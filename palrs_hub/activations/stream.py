@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SHARD_PAIRS: Final = 64
 
-CPU_TOKENS: Final = 768
+CPU_TOKENS: Final = 640
 """Tokens in a batch on a CPU: measured, see docs/performance.md; larger ones leave its cache."""
 
 DEVICE_TOKENS: Final = 8192

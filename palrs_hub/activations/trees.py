@@ -1,4 +1,4 @@
-"""Texts that begin alike in one row: a mask, or attention branch by branch, keeps them apart."""
+"""Texts that begin alike in one row, kept apart by a mask of its shape."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from palrs_hub.activations.by_branch import attending, layout_of
 from palrs_hub.activations.forward import input_device, pad_rows
 from palrs_hub.activations.packing import batches
 from palrs_hub.activations.steps import cells_of, separately
 from palrs_hub.blocks import text_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from palrs_hub.activations.forward import PaddingSide
     from palrs_hub.activations.packing import Row
     from palrs_hub.activations.steps import Limits, Step, Text
 
-    Forward = Callable[[torch.nn.Module, Sequence[Row], PaddingSide], Callable[[], object]]
-
 
 def as_trees(
     model: torch.nn.Module, texts: Sequence[Text], rows: Sequence[Row], limits: Limits
 ) -> Iterator[Step]:
-    """Rows of several texts behind a mask of their shape; other texts by themselves."""
-    return _steps(_masked, model, texts, rows, limits)
-
-
-def branch_by_branch(
-    model: torch.nn.Module, texts: Sequence[Text], rows: Sequence[Row], limits: Limits
-) -> Iterator[Step]:
-    """Rows of several texts of which no token meets another branch; other texts by themselves."""
-    return _steps(_apart, model, texts, rows, limits)
+    """Rows of several texts behind their masks; other texts by themselves."""
+    trees = [row for row in rows if len(row.branches) > 1]
+    for batch in batches(trees, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
+        arguments = _arguments(model, batch, limits.padding_side)
+        reads = [
+            read
+            for row, at in zip(batch, cells_of(batch, limits.padding_side), strict=True)
+            for branch in row.branches
+            for read in texts[branch.text].reads([at[place] for place in branch.places])
+        ]
+        yield (lambda arguments=arguments: model(**arguments)), reads  # type: ignore[misc]
+    yield from separately(model, texts, [row for row in rows if len(row.branches) == 1], limits)
 
 
 def attention_of(model: torch.nn.Module) -> str:
@@ -41,62 +41,26 @@ def attention_of(model: torch.nn.Module) -> str:
     return str(getattr(text_config(model), "_attn_implementation", ""))
 
 
-def _steps(
-    forward: Forward,
-    model: torch.nn.Module,
-    texts: Sequence[Text],
-    rows: Sequence[Row],
-    limits: Limits,
-) -> Iterator[Step]:
-    trees = [row for row in rows if len(row.branches) > 1]
-    for batch in batches(trees, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
-        reads = [
-            read
-            for row, at in zip(batch, cells_of(batch, limits.padding_side), strict=True)
-            for branch in row.branches
-            for read in texts[branch.text].reads([at[place] for place in branch.places])
-        ]
-        yield forward(model, batch, limits.padding_side), reads
-    yield from separately(model, texts, [row for row in rows if len(row.branches) == 1], limits)
-
-
-def _apart(
+def _arguments(
     model: torch.nn.Module, batch: Sequence[Row], padding_side: PaddingSide
-) -> Callable[[], object]:
-    arguments, _ = _arguments(model, batch, padding_side)
-    layout = layout_of(batch, padding_side)
-
-    def forward() -> object:
-        with attending(model, layout):
-            return model(**arguments)
-
-    return forward
-
-
-def _masked(
-    model: torch.nn.Module, batch: Sequence[Row], padding_side: PaddingSide
-) -> Callable[[], object]:
-    arguments, mask = _arguments(model, batch, padding_side)
-    allowed = _allowed(batch, mask, padding_side).to(input_device(model))
+) -> dict[str, object]:
+    device = input_device(model)
+    ids, mask = pad_rows([row.token_ids for row in batch], padding_side)
+    depths, _ = pad_rows([row.depths for row in batch], padding_side)
+    allowed = _allowed(batch, mask, padding_side).to(device)
     kind = model.get_input_embeddings().weight.dtype  # type: ignore[operator]
     # Eager attention adds its mask to the scores. The other makes that of a bool in every block; it
     # would take no other type than that of its queries, which is certain of float32 alone.
     if attention_of(model) == "eager" or kind == torch.float32:
-        allowed = torch.zeros(allowed.shape, dtype=kind, device=allowed.device).masked_fill(
+        allowed = torch.zeros(allowed.shape, dtype=kind, device=device).masked_fill(
             ~allowed, torch.finfo(kind).min
         )
-    return lambda: model(**arguments, attention_mask=allowed)
-
-
-def _arguments(
-    model: torch.nn.Module, batch: Sequence[Row], padding_side: PaddingSide
-) -> tuple[dict[str, object], torch.Tensor]:
-    """What the model is given but for a mask; and which cells are no padding."""
-    device = input_device(model)
-    ids, mask = pad_rows([row.token_ids for row in batch], padding_side)
-    depths, _ = pad_rows([row.depths for row in batch], padding_side)
-    given = {"input_ids": ids.to(device), "position_ids": depths.to(device), "use_cache": False}
-    return given, mask
+    return {
+        "input_ids": ids.to(device),
+        "attention_mask": allowed,
+        "position_ids": depths.to(device),
+        "use_cache": False,
+    }
 
 
 def _allowed(batch: Sequence[Row], mask: torch.Tensor, padding_side: PaddingSide) -> torch.Tensor:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from palrs_hub.activations.by_branch import branch_by_branch
 from palrs_hub.activations.forward import input_device, takes
 from palrs_hub.activations.from_cache import from_a_cache
 from palrs_hub.activations.steps import separately
-from palrs_hub.activations.trees import as_trees, attention_of, branch_by_branch
+from palrs_hub.activations.trees import as_trees, attention_of
 from palrs_hub.blocks import text_config
 
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ class Way:
         name: Its name, for people.
         fits: Whether the model can be asked so at all, rows up to this number of tokens.
         steps: The forward passes, one after the other.
-        pads: Whether it leans on a kind of padding that an architecture may not understand.
+        joins: Whether rows of a batch stand beside each other, or are padded, in a way that an
+            architecture may not understand.
     """
 
     name: str
     fits: Callable[[torch.nn.Module, int], bool]
     steps: Callable[[torch.nn.Module, Sequence[Text], Sequence[Row], Limits], Iterator[Step]]
-    pads: bool = False
+    joins: bool = False
 
     def split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         """The rows that a trial needs, and all others.
@@ -59,7 +61,7 @@ class Way:
         if self.fits is _always or not shared:
             return [], list(rows)
         longest, shortest = max(shared, key=len), min(shared, key=len)
-        tried = [longest, shortest] if self.pads and shortest is not longest else [longest]
+        tried = [longest, shortest] if self.joins and shortest is not longest else [longest]
         return tried, [row for row in rows if all(row is not other for other in tried)]
 
 
@@ -92,9 +94,9 @@ def _always(model: torch.nn.Module, longest: int) -> bool:
 
 
 WAYS: Final = (
-    Way("one row for texts that begin alike, branch by branch", _takes_branches, branch_by_branch),
+    Way("rows side by side, branch by branch", _takes_branches, branch_by_branch, joins=True),
     Way("one masked row for texts that begin alike", _takes_masks, as_trees),
-    Way("a cache of what texts begin with", _takes_a_cache, from_a_cache, pads=True),
+    Way("a cache of what texts begin with", _takes_a_cache, from_a_cache, joins=True),
 )
 
 SEPARATELY: Final = Way("each text by itself", _always, separately)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palrs_hub.activations.packing import MAX_SHARED_TOKENS, batches, pack, separate
+from palrs_hub.activations.packing import MAX_SHARED_TOKENS, batches, filled, pack, separate
 from palrs_hub.inputs import Sample
 
 # Few different tokens, so that texts begin alike, repeat each other and are each other's beginning.
@@ -68,3 +68,13 @@ def test_batches_are_cut_by_tokens_or_by_rows():
     ]
     by_number = batches(rows, max_tokens=1, batch_size=2)
     assert [[len(r) for r in batch] for batch in by_number] == [[2, 3], [5, 8], [9]]
+
+
+def test_batches_without_padding_are_filled_with_rows_of_any_length():
+    rows = separate(samples([(1,) * length for length in (5, 9, 3, 8, 2)]))
+    full = filled(rows, max_tokens=14)
+    assert [[len(row) for row in batch] for batch in full] == [[9, 5], [8, 3, 2]]
+    by_number = filled(rows, max_tokens=1, batch_size=2)
+    assert [[len(row) for row in batch] for batch in by_number] == [[9, 8], [5, 3], [2]]
+    # A row that is longer than a batch may be has one to itself.
+    assert [len(batch) for batch in filled(rows, max_tokens=1)] == [1] * 5
