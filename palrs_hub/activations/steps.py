@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from palrs_hub.activations.forward import PaddingSide, run_padded
@@ -61,7 +61,7 @@ Step = tuple[Callable[[], object], list[Read]]
 def separately(
     model: torch.nn.Module, texts: Sequence[Text], rows: Sequence[Row], limits: Limits
 ) -> Iterator[Step]:
-    """Each text in a row of its own."""
+    """Each text in a row of its own, padded to the longest of its batch."""
     alone = separate([texts[branch.text].sample for row in rows for branch in row.branches])
     which = [branch.text for row in rows for branch in row.branches]
     for batch in batches(alone, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
@@ -70,6 +70,13 @@ def separately(
         reads = [read for text, at in zip(members, cells, strict=True) for read in text.reads(at)]
         ids = [row.token_ids for row in batch]
         yield (lambda ids=ids: run_padded(model, ids, limits.padding_side)), reads  # type: ignore[misc]
+
+
+def one_by_one(
+    model: torch.nn.Module, texts: Sequence[Text], rows: Sequence[Row], limits: Limits
+) -> Iterator[Step]:
+    """Each text in a pass of its own, whatever the limits."""
+    return separately(model, texts, rows, replace(limits, batch_size=1))
 
 
 def cells_of(batch: Sequence[Row], padding_side: PaddingSide) -> list[range]:

@@ -8,7 +8,7 @@ import torch
 
 from palrs_hub.activations.forward import input_device, pad_rows
 from palrs_hub.activations.packing import batches
-from palrs_hub.activations.steps import cells_of, separately
+from palrs_hub.activations.steps import cells_of
 from palrs_hub.blocks import text_config
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 def as_trees(
     model: torch.nn.Module, texts: Sequence[Text], rows: Sequence[Row], limits: Limits
 ) -> Iterator[Step]:
-    """Rows of several texts behind their masks; other texts by themselves."""
-    trees = [row for row in rows if len(row.branches) > 1]
-    for batch in batches(trees, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
+    """Rows behind masks of their shapes."""
+    for batch in batches(rows, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
         arguments = _arguments(model, batch, limits.padding_side)
         reads = [
             read
@@ -33,7 +32,6 @@ def as_trees(
             for read in texts[branch.text].reads([at[place] for place in branch.places])
         ]
         yield (lambda arguments=arguments: model(**arguments)), reads  # type: ignore[misc]
-    yield from separately(model, texts, [row for row in rows if len(row.branches) == 1], limits)
 
 
 def attention_of(model: torch.nn.Module) -> str:

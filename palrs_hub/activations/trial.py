@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from palrs_hub.activations.agreement import REFUSALS, agree
 from palrs_hub.activations.packing import Row
 from palrs_hub.activations.steps import Limits, Text
-from palrs_hub.activations.ways import SEPARATELY, WAYS, Way
+from palrs_hub.activations.ways import ALONE, WAYS, Way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,15 +64,16 @@ class Trials:
             The way, and what a trial of it read of the rows that it splits off; empty if there was
             no trial.
         """
-        longest = max((len(row) for row in rows if len(row.branches) > 1), default=0)
-        for way in WAYS if longest else ():
-            known, held = self._known[way.name], None
+        for way in WAYS:
+            tried, _ = way.split(rows)
+            longest, known, held = max(map(len, tried), default=0), self._known[way.name], None
             if known.is_open(longest):
-                held = self._tried(way, texts, way.split(rows)[0])
-                known.learn(longest, held is not None)
-            if longest <= known.right_to:
+                held = self._tried(way, texts, tried)
+                if held is None or way.is_shown_by(tried):
+                    known.learn(longest, held is not None)
+            if held is not None or 0 < longest <= known.right_to:
                 return way, held or []
-        return SEPARATELY, []
+        return ALONE, []
 
     def _tried(self, way: Way, texts: Sequence[Text], rows: Sequence[Row]) -> list[Held] | None:
         """What was read of the rows; None if the way is wrong for them."""
@@ -82,7 +83,7 @@ class Trials:
         last = [row.branches[-1].text for row in rows]
         alone = [_alone(texts, text) for text in last]
         watched = [texts[text].whose for text in last]
-        expected = self._held(SEPARATELY, texts, alone, watched)
+        expected = self._held(ALONE, texts, alone, watched)
         try:
             held = self._held(way, texts, rows, watched)
         except REFUSALS:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palrs_hub.activations import branch_attention, stream, ways
+from palrs_hub.activations import Stream, branch_attention, stream, ways
 from palrs_hub.activations.branch_attention import layout_of
 from palrs_hub.activations.packing import pack
 from palrs_hub.activations.ways import BRANCHES_FROM
@@ -118,3 +118,24 @@ def test_stretches_hold_every_token_once_and_see_what_its_text_begins_with(texts
     # A text that another one begins with has no stretch of its own.
     assert set(whole) <= set(texts)
     assert all(any(ids == text[: len(ids)] for text in whole) for ids in texts)
+
+
+def test_what_holds_behind_a_mask_and_not_branch_by_branch_is_noticed():
+    """A model that mixes tokens after its attention needs more than the tokens that are read."""
+    model = build("llama", max_position_embeddings=1024)
+    attention = find_blocks(model).modules[-1].self_attn
+
+    def with_the_token_before(module, arguments):
+        return (arguments[0] + arguments[0].roll(1, dims=1),)
+
+    attention.o_proj.register_forward_pre_hook(with_the_token_before)
+    shards = [
+        [last_tokens(side) for side in pairs_with_prompts(4, longest=longest)]
+        for longest in (20, 2 * BRANCHES_FROM)
+    ]
+    reading = Stream(model, ("last",), 8)
+    with reading.reading():
+        for index, shard in enumerate(shards):
+            reading.add(*shard, positions=("last",), first=4 * index)
+    assert reading.ways == {MASKED}
+    assert_exact(reading, model, *(a + b for a, b in zip(*shards, strict=True)))

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from palrs_hub.activations import Stream, stream
-from palrs_hub.activations.ways import SEPARATELY, WAYS
+from palrs_hub.activations import Stream, stream, ways
+from palrs_hub.activations.ways import WAYS
 from palrs_hub.blocks import find_blocks
 from palrs_hub.inputs import Sample
 from tests.activations.by_itself import one_by_one
 from tests.tiny_models import CONFIGS, build
 
-BRANCHES, MASKED, CACHED = (way.name for way in WAYS)
-APART = SEPARATELY.name
+BRANCHES, MASKED, CACHED, APART = (way.name for way in WAYS)
+ALONE = ways.ALONE.name
 
 # The models of the suite whose attention cannot be told what each token sees.
 OTHERS = {"gemma2": CACHED, "gemma3": CACHED, "bloom": CACHED, "mamba": APART}
@@ -107,16 +107,51 @@ def test_a_mask_that_is_silently_ignored_is_found_out():
     assert_exact(reading, model, chosen, rejected)
 
 
-def test_texts_that_share_nothing_are_not_tried():
+def sharing_nothing(*lengths):
+    """A text of each length, of which the last token is read."""
+    texts = [(10 + index, *range(40, 39 + length)) for index, length in enumerate(lengths)]
+    return [Sample(ids, ((len(ids) - 1, len(ids)),)) for ids in texts]
+
+
+def test_of_texts_that_share_nothing_two_are_read_alone_to_try_the_padding():
     model = build("llama")
-    apart = [Sample((index, 5, 6), ((2, 3), (1, 3), (0, 3))) for index in range(10, 20)]
     ran = []
     model.model.embed_tokens.register_forward_hook(lambda m, a, o: ran.append(o.shape[:2].numel()))
-    assert read(model, apart[:5], apart[5:]).ways == {APART}
-    assert sum(ran) == 30
+    texts = sharing_nothing(3, 4, 5, 9, 5, 6, 3, 4)
+    reading = read(model, texts[:4], texts[4:], ("last",), batch_size=1)
+    assert reading.ways == {APART}
+    assert sum(ran) == sum(len(text.token_ids) for text in texts) + 9 + 3
 
 
-def test_tokens_through_the_decoder_are_the_unique_ones_and_one_text_of_the_trial(monkeypatch):
+def looks_at_padding(module, arguments):
+    """As some architectures do that ignore the mask they are given."""
+    hidden = arguments[0]
+    return (hidden + hidden.mean(1, keepdim=True), *arguments[1:])
+
+
+def test_where_padding_is_looked_at_there_is_none():
+    model = build("llama")
+    find_blocks(model).modules[1].register_forward_pre_hook(looks_at_padding)
+    texts = sharing_nothing(3, 4, 5, 9, 5, 6, 3, 4)
+    reading = read(model, texts[:4], texts[4:], ("last",))
+    assert reading.ways == {ALONE}
+    assert_exact(reading, model, texts[:4], texts[4:])
+
+
+def test_texts_of_one_length_prove_nothing_about_padding():
+    model = build("llama")
+    find_blocks(model).modules[1].register_forward_pre_hook(looks_at_padding)
+    shards = [sharing_nothing(9, 9, 9, 9), sharing_nothing(3, 4, 8, 7)]
+    reading = Stream(model, ("last",), 4)
+    with reading.reading():
+        for index, texts in enumerate(shards):
+            reading.add(texts[:2], texts[2:], positions=("last",), first=2 * index)
+    assert reading.ways == {APART, ALONE}
+    texts = [shards[0][:2] + shards[1][:2], shards[0][2:] + shards[1][2:]]
+    assert_exact(reading, model, *texts)
+
+
+def test_tokens_through_the_decoder_are_the_unique_ones_and_two_texts_of_the_trial(monkeypatch):
     """A guard in counts: what is computed, whatever the machine."""
     monkeypatch.setattr(stream, "CPU_TOKENS", 1)  # a row a batch: no padding
     model = build("llama")
@@ -128,7 +163,7 @@ def test_tokens_through_the_decoder_are_the_unique_ones_and_one_text_of_the_tria
     whole = [len(sample.token_ids) for sample in (*chosen, *rejected)]
     unique = sum(whole) - sum(prompts)
     # Texts of different pairs may begin with the same token or two, too.
-    assert 0.9 * unique < sum(ran) <= unique + max(whole)
+    assert 0.9 * unique < sum(ran) <= unique + max(whole) + min(whole)
 
 
 def test_each_row_is_one_forward_and_nothing_runs_after_the_last_block():
@@ -138,6 +173,6 @@ def test_each_row_is_one_forward_and_nothing_runs_after_the_last_block():
         module.register_forward_pre_hook(lambda m, a: ran.append(type(m).__name__))
     chosen, rejected = pairs_with_prompts(30)
     read(model, chosen, rejected, batch_size=1)
-    # One text of the trial, and a row for each pair, unless texts of two pairs begin alike.
-    assert len(ran) <= 31
+    # Two texts of the trial, and a row for each pair, unless texts of two pairs begin alike.
+    assert len(ran) <= 32
     assert set(ran) == {"LlamaModel"}
