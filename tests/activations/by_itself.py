@@ -14,7 +14,7 @@ def one_by_one(model, texts):
         handles = [
             block.register_forward_hook(
                 lambda m, a, o, k=k, seen=seen: seen.update(
-                    {k: o[0] if isinstance(o, tuple) else o}
+                    {k: o[0] if isinstance(o, tuple | list) else o}
                 )
             )
             for k, block in enumerate(find_blocks(model).modules)

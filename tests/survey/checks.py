@@ -11,21 +11,26 @@ import dataclasses
 import itertools
 import re
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import torch
 from torch.nn.modules import module as torch_modules
 
+from palrs_hub.activations import Stream, ways
 from palrs_hub.blocks import find_blocks
 from palrs_hub.errors import ModelError
+from palrs_hub.inputs import Sample
 from palrs_hub.probe import measure_fingerprint
 from palrs_hub.steer import adding
+from tests.activations.by_itself import one_by_one
 from tests.survey.configs import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 TOKENS = tuple(range(5, 21))
+PAIRS = 6
 PASSES, REFUSED, UNBUILT, WRONG = "passes", "refused", "cannot be built", "SILENTLY WRONG"
 
 
@@ -118,6 +123,8 @@ def check(model: torch.nn.Module, layers: Sequence[int]) -> None:
     for layer in layers:
         vector = generator.standard_normal(blocks.hidden_size).astype(np.float32)
         _check_addition(model, blocks.path, entries, layer, vector)
+    for only_the_last in (True, False):
+        _check_extraction(model, layers, only_the_last)
 
 
 def _check_reading(model: torch.nn.Module, states: dict[int, torch.Tensor]) -> None:
@@ -126,6 +133,32 @@ def _check_reading(model: torch.nn.Module, states: dict[int, torch.Tensor]) -> N
         expected = states[layer][0, :-1].norm(dim=-1)
         if not np.allclose(measured, expected, rtol=1e-3, atol=1e-5):
             raise Mismatch(f"what is read at layer {layer} is not transformers' hidden_states")
+
+
+def _check_extraction(model: torch.nn.Module, layers: Sequence[int], only_the_last: bool) -> None:
+    """Pairs read together, as cheaply as the model allows, beside each text by itself."""
+    sides = _pairs(only_the_last)
+    stream = Stream(model, [str(i) for i in range(2 - only_the_last)], PAIRS, layers=layers)
+    with mock.patch.object(ways, "BRANCHES_FROM", 0), stream.reading():
+        stream.add(*sides, positions=stream.sums().positions, first=0)
+    for moments, texts in zip(stream.sums().moments(), sides, strict=True):
+        expected = one_by_one(model, texts)[:, layers]
+        if not np.abs(moments.mean - expected).max() <= 1e-4 * np.abs(expected).max():
+            raise Mismatch(f"texts that are read together ({', '.join(stream.ways)}) differ")
+
+
+def _pairs(only_the_last: bool) -> tuple[list[Sample], list[Sample]]:
+    """Texts of both classes, pair by pair of one prompt, from tokens that every model has."""
+    generator = np.random.default_rng(0)
+    sides: tuple[list[Sample], list[Sample]] = ([], [])
+    for _ in range(PAIRS):
+        prompt = generator.integers(TOKENS[0], TOKENS[-1], generator.integers(3, 15))
+        for side in sides:
+            response = generator.integers(TOKENS[0], TOKENS[-1], generator.integers(2, 9))
+            text = tuple(map(int, (*prompt, *response)))
+            spans = ((len(text) - 1, len(text)), (len(prompt), len(text)))
+            side.append(Sample(text, spans[: 2 - only_the_last]))
+    return sides
 
 
 def find_truth(model: torch.nn.Module) -> Truth:

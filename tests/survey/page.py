@@ -19,7 +19,8 @@ palrs-hub said of it was then held against transformers' own `hidden_states`:
 
 - the list of blocks is the stack of modules that returns those very values;
 - what palrs-hub reads at layer *k* is the entry of block *k*;
-- adding a vector at layer *k* moves what the next block reads by that vector, and the logits.
+- adding a vector at layer *k* moves what the next block reads by that vector, and the logits;
+- pairs that are read together, their prompts once, give the activations of each text by itself.
 
 | outcome | classes | |
 |---|---:|---|
