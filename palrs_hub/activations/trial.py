@@ -67,18 +67,19 @@ class Trials:
         for way in WAYS:
             tried, _ = way.split(rows)
             longest, known, held = max(map(len, tried), default=0), self._known[way.name], None
+            # Whether it fits is a matter of these rows, whatever was read before them.
+            if not longest or not way.fits(self._model, longest):
+                continue
             if known.is_open(longest):
                 held = self._tried(way, texts, tried)
                 if held is None or way.is_shown_by(tried):
                     known.learn(longest, held is not None)
-            if held is not None or 0 < longest <= known.right_to:
+            if held is not None or longest <= known.right_to:
                 return way, held or []
         return ALONE, []
 
     def _tried(self, way: Way, texts: Sequence[Text], rows: Sequence[Row]) -> list[Held] | None:
         """What was read of the rows; None if the way is wrong for them."""
-        if not way.fits(self._model, max(map(len, rows))):
-            return None
         # The texts of a row that come first stand there as they would alone; the last does not.
         last = [row.branches[-1].text for row in rows]
         alone = [_alone(texts, text) for text in last]

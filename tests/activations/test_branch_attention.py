@@ -54,6 +54,21 @@ def test_long_rows_are_read_so_and_short_ones_behind_a_mask():
     assert_exact(reading, model, chosen, rejected)
 
 
+def test_a_shard_is_read_so_or_not_whatever_was_read_before_it():
+    """Processes that share the work read the same shards in the same way."""
+    model = build("llama", max_position_embeddings=1024)
+    short = pairs_with_prompts(4, longest=20)
+    long = pairs_with_prompts(4, longest=2 * BRANCHES_FROM, seed=1)
+    for shards in ([short, long, short], [long, short]):
+        reading, ways = Stream(model, ("last", "response", "all"), 12), []
+        with reading.reading():
+            for index, shard in enumerate(shards):
+                reading.ways.clear()
+                reading.add(*shard, positions=("last", "response", "all"), first=4 * index)
+                ways += reading.ways
+        assert ways == [BRANCHES if shard is long else MASKED for shard in shards]
+
+
 @pytest.mark.usefixtures("_however_short")
 def test_a_text_that_another_begins_with_or_repeats_is_read_too():
     model = build("llama")
