@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,6 @@ CONFIG_FILES: Final = (
 _HIDDEN_SIZE: Final = ("hidden_size", "n_embd", "d_model", "dim")
 _NUM_BLOCKS: Final = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _MAX_BYTES: Final = 256 * 1024 * 1024
-_TOKENS_AT_ONCE: Final = 4096
 
 
 def facts_from_folder(
@@ -70,20 +68,9 @@ def facts_from_folder(
 
 
 def vocabulary_sha256(vocabulary: Mapping[str, int]) -> str:
-    """Hash of a vocabulary (token to id), however its file writes it.
-
-    It is that of the JSON of all ``[id, token]`` in order, written a part at a time: a vocabulary
-    may have a quarter of a million tokens.
-    """
-    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
-    if any(vocabulary[one] == vocabulary[other] for one, other in pairwise(tokens)):
-        tokens = sorted(sorted(vocabulary), key=vocabulary.__getitem__)
-    digest = hashlib.sha256(b"[")
-    for first in range(0, len(tokens), _TOKENS_AT_ONCE):
-        part = [[vocabulary[token], token] for token in tokens[first : first + _TOKENS_AT_ONCE]]
-        digest.update((", " if first else "").encode() + json.dumps(part)[1:-1].encode())
-    digest.update(b"]")
-    return digest.hexdigest()
+    """Hash of a vocabulary (token to id), however its file writes it."""
+    entries = sorted((index, token) for token, index in vocabulary.items())
+    return hashlib.sha256(json.dumps(entries, ensure_ascii=True).encode()).hexdigest()
 
 
 def chat_template_sha256(template: object) -> str | None:

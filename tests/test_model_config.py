@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from palrs_hub import model_config
 from palrs_hub.compatibility import ModelFacts, check
 from palrs_hub.errors import ModelError
 from palrs_hub.model_config import chat_template_sha256, facts_from_folder, vocabulary_sha256
@@ -184,15 +182,6 @@ def test_the_vocabulary_hash_never_changes():
         vocabulary_sha256(WORDS)
         == "542a5c4aa52c2d67d2fe9d72f608cc75e5336eb7c71b5bcf37ea90ae45e28b31"
     )
-
-
-@given(st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=20))
-def test_the_vocabulary_hash_is_that_of_one_json_text(vocabulary):
-    """Though it is written in parts, and several tokens may have one id."""
-    entries = sorted((index, token) for token, index in vocabulary.items())
-    whole = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
-    with mock.patch.object(model_config, "_TOKENS_AT_ONCE", 3):
-        assert vocabulary_sha256(vocabulary) == whole
 
 
 def test_without_tokenizer_nothing_is_known_of_it(tmp_path):
