@@ -17,6 +17,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from palrs_hub.activations.packing import side_by_side
 from palrs_hub.blocks import text_config
 
 if TYPE_CHECKING:
@@ -70,17 +71,16 @@ class Layout:
 
 def layout_of(rows: Sequence[Row]) -> Layout:
     """Where the texts of rows stand that follow each other in one."""
-    stretches, first = [], 0
-    for row in rows:
+    stretches = []
+    for row, cells in zip(rows, side_by_side(rows), strict=True):
         known = 0
         for branch in row.branches:
             depth = sum(place < known for place in branch.places)
             if depth < len(branch.places):  # else it is another text's beginning
-                places = [first + place for place in branch.places]
+                places = [cells[place] for place in branch.places]
                 seen = tuple(_ranges(places))
                 stretches.append(Stretch(places[depth], places[-1] + 1, depth, seen))
                 known = branch.places[-1] + 1
-        first += len(row)
     return Layout(stretches)
 
 

@@ -9,13 +9,13 @@ import torch
 
 from palrs_hub.activations.branch_attention import attending, layout_of
 from palrs_hub.activations.forward import input_device
-from palrs_hub.activations.packing import filled
+from palrs_hub.activations.packing import filled, side_by_side
+from palrs_hub.activations.steps import reads_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from palrs_hub.activations.packing import Row
-    from palrs_hub.activations.reader import Read
     from palrs_hub.activations.steps import Limits, Step, Text
 
 
@@ -24,15 +24,7 @@ def branch_by_branch(
 ) -> Iterator[Step]:
     """As many rows in one as a batch may have tokens."""
     for batch in filled(rows, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
-        yield _forward(model, batch), list(_reads(texts, batch))
-
-
-def _reads(texts: Sequence[Text], batch: Sequence[Row]) -> Iterator[Read]:
-    first = 0
-    for row in batch:
-        for branch in row.branches:
-            yield from texts[branch.text].reads([first + place for place in branch.places])
-        first += len(row)
+        yield _forward(model, batch), reads_of(texts, batch, side_by_side(batch))
 
 
 def _forward(model: torch.nn.Module, batch: Sequence[Row]) -> Callable[[], object]:

@@ -132,8 +132,8 @@ class LastBlock:
         residual: torch.Tensor,
     ) -> torch.Tensor | None:
         """What the block returns with the picking; None if it is not the same where it is read."""
-        self._tried, running.picks = tried, True
-        PICKED.set(running.cells(residual.device))
+        self._tried = tried
+        _choose(running, True, residual.device)
         try:
             # Not by a call: hooks of others on the block must not run twice.
             output = self._block.forward(*arguments, **named)
@@ -144,9 +144,8 @@ class LastBlock:
         except REFUSALS:
             return None
         finally:
-            running.picks = False
+            _choose(running, False, residual.device)
             running.given.clear()
-            PICKED.set(None)
 
     def _is_worth(self, running: _Pass, hidden: torch.Tensor) -> bool:
         cells = running.cells(hidden.device)
@@ -160,8 +159,8 @@ class LastBlock:
         if running is None or not isinstance(hidden, torch.Tensor) or hidden.dim() != 3:
             return
         running.shape = hidden.shape[:2]
-        running.picks = bool(self.spared) and self._is_worth(running, hidden)
-        PICKED.set(running.cells(hidden.device) if running.picks else None)
+        picks = bool(self.spared) and self._is_worth(running, hidden)
+        _choose(running, picks, hidden.device)
 
     def _pick(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
         running = self._pass
@@ -221,6 +220,12 @@ def _guesses(block: torch.nn.Module) -> Iterator[tuple[torch.nn.Module, ...]]:
     outside = tuple(m for m in everything if any(m is child for child in block.children()))
     if outside and outside != everything:
         yield outside
+
+
+def _choose(running: _Pass, picks: bool, device: torch.device) -> None:
+    """Say whether the block's modules and its attention see only the cells that are read."""
+    running.picks = picks
+    PICKED.set(running.cells(device) if picks else None)
 
 
 def _some(running: _Pass, near: torch.Tensor) -> torch.Tensor:

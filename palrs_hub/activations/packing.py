@@ -8,6 +8,7 @@ its position is its depth, whatever else stands in the row.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Llama of 30 M parameters on one CPU thread it was 5.7 times.
 """
 
 MAX_SHARED_TOKENS = 512
-"""No row of more than two texts is longer: the longest row is read twice, to check it."""
+"""No row of more than two texts is longer: a text of the longest is read twice, to check it."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,11 @@ class Row:
         self.branches.append(Branch(text, (*before, *range(first, first + count))))
 
 
-def separate(samples: Sequence[Sample]) -> list[Row]:
-    """A row for each text: nothing is shared."""
-    rows = []
-    for index, sample in enumerate(samples):
-        row = Row()
-        row.add(index, sample.token_ids, 0)
-        rows.append(row)
-    return rows
+def alone(text: int, token_ids: Sequence[int]) -> Row:
+    """A row of one text."""
+    row = Row()
+    row.add(text, token_ids, 0)
+    return row
 
 
 def pack(samples: Sequence[Sample], hidden_size: int) -> list[Row]:
@@ -131,6 +129,12 @@ def filled(
         else:
             found.append(([row], len(row)))
     return [batch for batch, _ in found]
+
+
+def side_by_side(rows: Sequence[Row]) -> list[range]:
+    """The cells of each row where they follow each other in one."""
+    bounds = [0, *accumulate(map(len, rows))]
+    return [range(start, stop) for start, stop in pairwise(bounds)]
 
 
 def _pays(row: Row, text: int, shared: int, hidden_size: int) -> bool:

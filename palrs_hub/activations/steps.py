@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from palrs_hub.activations.forward import PaddingSide, run_padded
-from palrs_hub.activations.packing import Row, batches, separate
+from palrs_hub.activations.packing import Row, alone, batches
 from palrs_hub.activations.reader import Read, Whose
 
 if TYPE_CHECKING:
@@ -62,13 +62,11 @@ def separately(
     model: torch.nn.Module, texts: Sequence[Text], rows: Sequence[Row], limits: Limits
 ) -> Iterator[Step]:
     """Each text in a row of its own, padded to the longest of its batch."""
-    alone = separate([texts[branch.text].sample for row in rows for branch in row.branches])
     which = [branch.text for row in rows for branch in row.branches]
-    for batch in batches(alone, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
-        members = [texts[which[row.branches[0].text]] for row in batch]
-        cells = cells_of(batch, limits.padding_side)
-        reads = [read for text, at in zip(members, cells, strict=True) for read in text.reads(at)]
+    single = [alone(text, texts[text].sample.token_ids) for text in which]
+    for batch in batches(single, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
         ids = [row.token_ids for row in batch]
+        reads = reads_of(texts, batch, cells_of(batch, limits.padding_side))
         yield (lambda ids=ids: run_padded(model, ids, limits.padding_side)), reads  # type: ignore[misc]
 
 
@@ -77,6 +75,18 @@ def one_by_one(
 ) -> Iterator[Step]:
     """Each text in a pass of its own, whatever the limits."""
     return separately(model, texts, rows, replace(limits, batch_size=1))
+
+
+def reads_of(
+    texts: Sequence[Text], batch: Sequence[Row], cells: Sequence[Sequence[int]]
+) -> list[Read]:
+    """What is to be read in a batch, the tokens of whose rows are in these cells."""
+    return [
+        read
+        for row, at in zip(batch, cells, strict=True)
+        for branch in row.branches
+        for read in texts[branch.text].reads([at[place] for place in branch.places])
+    ]
 
 
 def cells_of(batch: Sequence[Row], padding_side: PaddingSide) -> list[range]:

@@ -2,7 +2,7 @@
 
 A shard of a few pairs is laid out on its own, so that it is computed in the same way whoever
 computes it, and memory does not depend on the number of pairs. What texts of a shard begin with is
-computed once, where a trial on its longest row shows that the model allows it; each forward stops
+computed once, where a trial on its rows shows that the model allows it; each forward stops
 after the last block that is wanted (so no final norm and no lm_head ever run); only float64 sums of
 what is read are kept.
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SHARD_PAIRS: Final = 64
 
 CPU_TOKENS: Final = 640
-"""Tokens in a batch on a CPU: measured, see docs/performance.md; larger ones leave its cache."""
+"""Tokens in a batch on a CPU: measured, see docs/performance.md; more are no quicker."""
 
 DEVICE_TOKENS: Final = 8192
 """Tokens in a batch elsewhere; not measured."""

@@ -8,7 +8,7 @@ import torch
 
 from palrs_hub.activations.forward import input_device, pad_rows
 from palrs_hub.activations.packing import batches
-from palrs_hub.activations.steps import cells_of
+from palrs_hub.activations.steps import cells_of, reads_of
 from palrs_hub.blocks import text_config
 
 if TYPE_CHECKING:
@@ -25,12 +25,7 @@ def as_trees(
     """Rows behind masks of their shapes."""
     for batch in batches(rows, max_tokens=limits.max_tokens, batch_size=limits.batch_size):
         arguments = _arguments(model, batch, limits.padding_side)
-        reads = [
-            read
-            for row, at in zip(batch, cells_of(batch, limits.padding_side), strict=True)
-            for branch in row.branches
-            for read in texts[branch.text].reads([at[place] for place in branch.places])
-        ]
+        reads = reads_of(texts, batch, cells_of(batch, limits.padding_side))
         yield (lambda arguments=arguments: model(**arguments)), reads  # type: ignore[misc]
 
 

@@ -1,8 +1,8 @@
-"""Tries which ways of reading are right for a model, by reading the longest row in each of them.
+"""Tries which ways of reading are right for a model, by reading the longest row and a short one.
 
 A mask of its own shape or a cache that is reused is understood by most architectures and silently
-misunderstood by some: windows, biases by distance, states that run through the row. What a trial
-read in a way that is right is added up, so that only one text is read twice.
+misunderstood by some: windows, biases by distance, states that run through the row. So is padding.
+What a trial read in a way that is right is added up, so that only two texts are read twice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from palrs_hub.activations.agreement import REFUSALS, agree
-from palrs_hub.activations.packing import Row
+from palrs_hub.activations.packing import Row, alone
 from palrs_hub.activations.steps import Limits, Text
 from palrs_hub.activations.ways import ALONE, WAYS, Way
 
@@ -82,9 +82,9 @@ class Trials:
         """What was read of the rows; None if the way is wrong for them."""
         # The texts of a row that come first stand there as they would alone; the last does not.
         last = [row.branches[-1].text for row in rows]
-        alone = [_alone(texts, text) for text in last]
+        single = [alone(text, texts[text].sample.token_ids) for text in last]
         watched = [texts[text].whose for text in last]
-        expected = self._held(ALONE, texts, alone, watched)
+        expected = self._held(ALONE, texts, single, watched)
         try:
             held = self._held(way, texts, rows, watched)
         except REFUSALS:
@@ -97,9 +97,3 @@ class Trials:
     ) -> list[Held]:
         steps = way.steps(self._model, texts, rows, self._limits)
         return [self._reader.hold(forward, reads, watched) for forward, reads in steps]
-
-
-def _alone(texts: Sequence[Text], text: int) -> Row:
-    row = Row()
-    row.add(text, texts[text].sample.token_ids, 0)
-    return row

@@ -3,13 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palrs_hub.activations.packing import MAX_SHARED_TOKENS, batches, filled, pack, separate
+from palrs_hub.activations.packing import MAX_SHARED_TOKENS, alone, batches, filled, pack
 from palrs_hub.inputs import Sample
 
 # Few different tokens, so that texts begin alike, repeat each other and are each other's beginning.
 TEXTS = st.lists(
     st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple), min_size=1, max_size=12
 )
+
+
+def separate(texts):
+    return [alone(index, sample.token_ids) for index, sample in enumerate(texts)]
 
 
 def samples(texts):
